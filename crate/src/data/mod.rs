@@ -1,0 +1,212 @@
+//! Image data sets: reading, fetching and checking their files.
+//!
+//! To add a set: a variant of [`ImageSet`] and its facts in `registry.rs`.
+
+use std::path::{Path, PathBuf};
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Result};
+
+mod fetch;
+mod idx;
+mod registry;
+mod verify;
+
+pub use fetch::{fetch, fetch_from};
+pub use idx::{Idx, read_idx};
+pub use registry::{FileSpec, ImageSet};
+pub use verify::{FileStatus, verify};
+
+/// Labels are 0, 1, ..., `CLASSES` - 1.
+pub const CLASSES: i64 = 10;
+
+/// Images with their labels.
+#[derive(Debug)]
+pub struct Images {
+    /// Brightness in \[0, 1\], `f32`, `[N, height * width]`, row by row.
+    pub images: Tensor,
+    /// Class of each image, `i64`, `[N]`.
+    pub labels: Tensor,
+    /// Rows of an image, in pixels.
+    pub height: i64,
+    /// Columns of an image, in pixels.
+    pub width: i64,
+}
+
+impl Images {
+    /// Reads a pair of IDX files.
+    ///
+    /// # Errors
+    /// Those of [`read_idx`], and [`Error::File`] when the files do not hold images `[N, h, w]`
+    /// and labels `[N]` in 0..=9.
+    pub fn read(images: &Path, labels: &Path) -> Result<Self> {
+        let Idx { shape, bytes: pixels } = read_idx(images)?;
+        let [count, height, width] = shape[..] else {
+            return Err(unfit(images, format!("has shape {shape:?}; expected images [N, h, w]")));
+        };
+        let Idx { shape, bytes: classes } = read_idx(labels)?;
+        let [label_count] = shape[..] else {
+            return Err(unfit(labels, format!("has shape {shape:?}; expected labels [N]")));
+        };
+        if label_count != count {
+            let problem = format!(
+                "holds {label_count} labels for the {count} images of {}",
+                images.display()
+            );
+            return Err(unfit(labels, problem));
+        }
+        let out_of_range = |class: &u8| i64::from(*class) >= CLASSES;
+        if let Some(position) = classes.iter().position(out_of_range) {
+            let problem = format!("label {position} is {}; expected 0 to 9", classes[position]);
+            return Err(unfit(labels, problem));
+        }
+        // At most 1 GiB, checked by the reader.
+        let size = [count as i64, (height * width) as i64];
+        let pixels = Tensor::f_from_data_size(&pixels, &size, Kind::Uint8)?;
+        Ok(Self {
+            images: pixels.f_to_kind(Kind::Float)?.f_div_scalar_(255.0)?,
+            labels: Tensor::f_from_slice(&classes)?.f_to_kind(Kind::Int64)?,
+            height: height as i64,
+            width: width as i64,
+        })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.size().first().map_or(0, |&count| count as usize)
+    }
+
+    /// Whether there are no images.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The images at `indices`, in that order, copied.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an index outside 0..len.
+    pub fn select(&self, indices: &[i64]) -> Result<Self> {
+        let len = self.len() as i64;
+        if let Some(index) = indices.iter().find(|index| !(0..len).contains(*index)) {
+            return Err(Error::parameter("index of an image", index, format!("in 0..{len}")));
+        }
+        let indices = Tensor::f_from_slice(indices)?.f_to_device(self.labels.device())?;
+        Ok(Self {
+            images: self.images.f_index_select(0, &indices)?,
+            labels: self.labels.f_index_select(0, &indices)?,
+            ..*self
+        })
+    }
+
+    /// The first `n` images, as a view: for short trial runs.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless 1 <= `n` <= len.
+    pub fn first(&self, n: usize) -> Result<Self> {
+        let len = self.len();
+        if !(1..=len).contains(&n) {
+            return Err(Error::parameter("number of images", n, format!("1 to {len}")));
+        }
+        Ok(Self {
+            images: self.images.f_narrow(0, 0, n as i64)?,
+            labels: self.labels.f_narrow(0, 0, n as i64)?,
+            ..*self
+        })
+    }
+
+    /// The same images on `device`; no copy if they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] when the device is missing or out of memory.
+    pub fn to_device(&self, device: Device) -> Result<Self> {
+        Ok(Self {
+            images: self.images.f_to_device(device)?,
+            labels: self.labels.f_to_device(device)?,
+            ..*self
+        })
+    }
+
+    /// Another handle to the same tensors.
+    pub fn shallow_clone(&self) -> Self {
+        Self { images: self.images.shallow_clone(), labels: self.labels.shallow_clone(), ..*self }
+    }
+}
+
+/// A data set with its published split.
+#[derive(Debug)]
+pub struct Dataset {
+    /// Name, as [`ImageSet::name`].
+    pub name: String,
+    /// Images to train on.
+    pub train: Images,
+    /// Images to test on.
+    pub test: Images,
+}
+
+impl Dataset {
+    /// The same data on `device`; no copy if they are there already.
+    ///
+    /// # Errors
+    /// [`Error::Torch`] when the device is missing or out of memory.
+    pub fn to_device(&self, device: Device) -> Result<Self> {
+        Ok(Self {
+            name: self.name.clone(),
+            train: self.train.to_device(device)?,
+            test: self.test.to_device(device)?,
+        })
+    }
+
+    /// Another handle to the same tensors.
+    pub fn shallow_clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            train: self.train.shallow_clone(),
+            test: self.test.shallow_clone(),
+        }
+    }
+}
+
+impl ImageSet {
+    /// Reads the set from `data_folder/<name>/` or from where the system's package puts it.
+    ///
+    /// # Errors
+    /// [`Error::MissingData`] with the way to get the set, [`Error::File`] for a damaged file,
+    /// [`Error::Io`] for one that cannot be read.
+    ///
+    /// ```no_run
+    /// use solvergrad::data::{ImageSet, data_folder};
+    ///
+    /// let data = ImageSet::FashionMnist.load(&data_folder())?;
+    /// assert_eq!(data.train.len(), 60_000);
+    /// # Ok::<(), solvergrad::Error>(())
+    /// ```
+    pub fn load(self, data_folder: &Path) -> Result<Dataset> {
+        let [train_images, train_labels, test_images, test_labels] = self.locate(data_folder)?;
+        let train = Images::read(&train_images, &train_labels)?;
+        let test = Images::read(&test_images, &test_labels)?;
+        if (train.height, train.width) != (test.height, test.width) {
+            let problem = format!(
+                "holds images of {} x {} pixels, the training images have {} x {}",
+                test.height, test.width, train.height, train.width
+            );
+            return Err(unfit(&test_images, problem));
+        }
+        Ok(Dataset { name: self.name().to_owned(), train, test })
+    }
+}
+
+/// The folder of all data: `SOLVERGRAD_DATA`, else `/lab/data` if it exists, else `./data`.
+pub fn data_folder() -> PathBuf {
+    let container = Path::new("/lab/data");
+    match std::env::var_os("SOLVERGRAD_DATA").filter(|folder| !folder.is_empty()) {
+        Some(folder) => folder.into(),
+        None if container.is_dir() => container.to_path_buf(),
+        None => "data".into(),
+    }
+}
+
+fn unfit(path: &Path, problem: String) -> Error {
+    let cure = "the files do not belong together or are damaged: get all four again";
+    Error::File { path: path.to_path_buf(), problem, cure: cure.to_owned() }
+}

@@ -1,0 +1,125 @@
+use std::sync::Arc;
+
+use tch::{Kind, Tensor};
+
+use super::{Rule, Solved, bridge};
+use crate::solver::{Solver, solve_batch};
+use crate::{Error, Result};
+
+/// A solver as one differentiable operation: y(w) forward, the rule's replacement backward.
+///
+/// Works on any batch shape `[..., n]`, in float32 and float64, on any device (costs are solved on
+/// the CPU), in any graph, with any number of layers. Costs are minimised.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let layer = SolverLayer::new(KSubset::new(3, 1)?, Blackbox::new(10.0)?);
+/// let costs = Tensor::from_slice2(&[[1.0, 2.0, 3.0]]).set_requires_grad(true);
+/// let loss = (layer.forward(&costs)? - Tensor::from_slice(&[0.0, 1.0, 0.0])).square().sum(Kind::Double);
+/// loss.backward();
+/// // Blackbox: the solution moves from entry 0 to entry 1 when the costs move by 10 dL/dy.
+/// assert_eq!(Vec::<f64>::try_from(costs.grad().flatten(0, -1))?, [-0.1, 0.1, 0.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SolverLayer {
+    solver: Arc<dyn Solver>,
+    rule: Arc<dyn Rule>,
+}
+
+impl SolverLayer {
+    /// The layer of `solver` with `rule` as its gradient.
+    pub fn new(solver: impl Solver, rule: impl Rule) -> Self {
+        Self::shared(Arc::new(solver), Arc::new(rule))
+    }
+
+    /// The same for parts chosen at run time.
+    pub fn shared(solver: Arc<dyn Solver>, rule: Arc<dyn Rule>) -> Self {
+        Self { solver, rule }
+    }
+
+    /// The rule.
+    pub fn rule(&self) -> &dyn Rule {
+        &*self.rule
+    }
+
+    /// y(w) for `costs` w of shape `[..., n]`; the result has the same shape, kind and device.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a wrong last dimension or an integer kind, [`Error::Cost`] for a cost
+    /// outside the solver's domain. An error of the rule surfaces from the loss's `backward`:
+    /// call [`Tensor::f_backward`](tch::Tensor::f_backward) to receive it as a value.
+    pub fn forward(&self, costs: &Tensor) -> Result<Tensor> {
+        let solutions = solve_tensor(&*self.solver, costs)?;
+        self.differentiable(costs, &solutions, solutions.copy(), |gradient, _| gradient)
+    }
+
+    /// The mean solution over the first dimension of `costs`, `[samples, ..., n]`, for Monte Carlo
+    /// estimators: ȳ = (1/S) Σₛ y(wₛ), shape `[..., n]`.
+    ///
+    /// Backward, the rule receives dL/dȳ for each sample, and dL/dwₛ is its answer divided by S:
+    /// for I-MLE this is the mean over samples of y(wₛ + λ dL/dȳ) − y(wₛ).
+    ///
+    /// # Errors
+    /// As [`forward`](Self::forward), and [`Error::Shape`] without a dimension of samples.
+    pub fn forward_mean(&self, costs: &Tensor) -> Result<Tensor> {
+        if costs.dim() < 2 || costs.size()[0] == 0 {
+            return Err(Error::Shape {
+                what: "the costs of several samples",
+                got: format!("{:?}", costs.size()),
+                expected: "[samples, ..., n] with at least one sample".into(),
+            });
+        }
+        let solutions = solve_tensor(&*self.solver, costs)?;
+        let mean = solutions.mean_dim(0, false, None);
+        self.differentiable(costs, &solutions, mean, |gradient, shape| {
+            gradient.expand(shape, false)
+        })
+    }
+
+    fn differentiable(
+        &self,
+        costs: &Tensor,
+        solutions: &Tensor,
+        output: Tensor,
+        spread: fn(Tensor, &[i64]) -> Tensor,
+    ) -> Result<Tensor> {
+        if !costs.requires_grad() {
+            return Ok(output);
+        }
+        let (solver, rule) = (Arc::clone(&self.solver), Arc::clone(&self.rule));
+        // Copies: what the user changes in place between forward and backward is not what was
+        // solved.
+        let (costs_seen, solutions) = (costs.detach().copy(), solutions.shallow_clone());
+        bridge::replace_gradient(costs, &output, move |gradient| {
+            let shape = costs_seen.size();
+            let samples = solutions.numel() as f64 / gradient.numel().max(1) as f64;
+            let solved = Solved { solver: &*solver, costs: &costs_seen, solutions: &solutions };
+            let answer = rule.gradient(&solved, &spread(gradient, &shape))?;
+            Ok(if samples == 1.0 { answer } else { answer / samples })
+        })
+    }
+}
+
+/// y(w) for a tensor of costs, without a graph.
+pub(super) fn solve_tensor(solver: &dyn Solver, costs: &Tensor) -> Result<Tensor> {
+    let size = costs.size();
+    let dimension = solver.dimension();
+    let floating = super::check_floating("costs", costs.kind()).is_ok();
+    if size.last().copied() != i64::try_from(dimension).ok() || !floating {
+        return Err(Error::Shape {
+            what: "the tensor of costs",
+            got: format!("{size:?} of {:?}", costs.kind()),
+            expected: format!("[..., {dimension}] of a floating-point kind, for {solver:?}"),
+        });
+    }
+    // Double holds every float32 exactly, so the order of costs, hence the solution, is the same.
+    let flat =
+        costs.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double).contiguous().view(-1);
+    let solutions = solve_batch(solver, &Vec::<f64>::try_from(&flat)?)?;
+    Ok(Tensor::from_slice(&solutions)
+        .view(&size[..])
+        .to_kind(costs.kind())
+        .to_device(costs.device()))
+}

@@ -1,0 +1,55 @@
+//! Learning *through* combinatorial solvers.
+//!
+//! A solver layer maps costs to the solution of a combinatorial problem,
+//!
+//! y(w) = argmin over y in Y of ⟨w, y⟩,
+//!
+//! whose true Jacobian is zero or undefined. The layer therefore sends a *replacement* of the
+//! gradient backward. This crate holds solvers, replacement rules, projections and noise as parts
+//! that compose, and what an experiment needs around them: data sets, models, one training loop,
+//! tidy records and figures.
+//!
+//! One convention of sign holds everywhere: **a solver minimises** ⟨w, y⟩. Scores to be maximised
+//! are negated once, where they become costs.
+//!
+//! The main idea is "Backpropagation through Combinatorial Algorithms: Identity with Projection
+//! Works" (Sahoo, Paulus, Vlastelica, Musil, Kuleshov, Martius; ICLR 2023).
+//!
+//! ```
+//! use solvergrad::prelude::*;
+//!
+//! let costs = Tensor::from_slice(&[0.3, -1.0, 0.2, 0.9]).set_requires_grad(true);
+//! let layer = SolverLayer::new(KSubset::new(4, 2)?, Identity);
+//! let solution = layer.forward(&Projection::Std.apply(&costs)?)?;
+//! assert_eq!(Vec::<f64>::try_from(&solution)?, [0.0, 1.0, 1.0, 0.0]);
+//! solution.dot(&Tensor::from_slice(&[1.0, 0.0, 0.0, 0.0])).backward();
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod config;
+pub mod error;
+
+pub mod data;
+pub mod model;
+pub mod solver;
+
+pub mod gradient;
+
+pub mod loss;
+pub mod metric;
+pub mod record;
+pub mod train;
+
+pub mod figure;
+
+pub mod check;
+pub mod device;
+pub mod doctor;
+pub mod prelude;
+pub mod program;
+
+pub use error::{Error, Result};
+
+// One dylib holds every third-party crate (see docker/kernel/stack); naming it here makes the
+// compiler take them from there instead of linking a second copy.
+use stack as _;

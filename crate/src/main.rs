@@ -1,0 +1,182 @@
+//! The command line of solvergrad: `solvergrad --help`.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgMatches, Command, value_parser};
+use solvergrad::data::{self, FileStatus, ImageSet};
+use solvergrad::{Error, doctor, program};
+
+/// Why a command ends without success.
+enum Failure {
+    Library(Error),
+    Message(String),
+    /// Standard output cannot be written.
+    Output(io::Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+fn main() -> ExitCode {
+    let message = match run(&command_line().get_matches()) {
+        Ok(()) => return ExitCode::SUCCESS,
+        // The reader, `head` for instance, has seen enough.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return ExitCode::SUCCESS;
+        }
+        Err(Failure::Output(error)) => format!("cannot write to standard output: {error}"),
+        Err(Failure::Library(error)) => error.to_string(),
+        Err(Failure::Message(message)) => message,
+    };
+    // A closed standard error leaves nothing to do but the exit status.
+    let _ = writeln!(io::stderr(), "solvergrad: {message}");
+    ExitCode::FAILURE
+}
+
+fn command_line() -> Command {
+    let set = |help| {
+        Arg::new("name").value_name("NAME").help(help).value_parser(
+            PossibleValuesParser::new(ImageSet::ALL.map(ImageSet::name))
+                .try_map(|name| name.parse::<ImageSet>()),
+        )
+    };
+    let folder = Arg::new("folder")
+        .long("folder")
+        .value_name("FOLDER")
+        .value_parser(value_parser!(PathBuf))
+        .global(true)
+        .help("Folder of all data [default: $SOLVERGRAD_DATA, /lab/data or ./data]");
+    let notebook = Arg::new("notebook")
+        .value_name("NOTEBOOK")
+        .value_parser(value_parser!(PathBuf))
+        .required(true)
+        .help("The .ipynb file");
+    let out = Arg::new("out")
+        .long("out")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Where to write the program");
+    Command::new("solvergrad")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Learning through combinatorial solvers")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(Command::new("doctor").about("Check this installation"))
+        .subcommand(
+            Command::new("data")
+                .about("Get and check data sets")
+                .subcommand_required(true)
+                .arg_required_else_help(true)
+                .arg(folder)
+                .subcommand(Command::new("list").about("Show the data sets and where they are"))
+                .subcommand(
+                    Command::new("fetch")
+                        .about("Download a data set")
+                        .arg(set("The data set").required(true)),
+                )
+                .subcommand(
+                    Command::new("verify")
+                        .about("Compare files with the published checksums")
+                        .arg(set("The data set [default: every one that is present]")),
+                ),
+        )
+        .subcommand(
+            Command::new("program")
+                .about("Write the code of a notebook as a Rust program")
+                .arg(notebook)
+                .arg(out),
+        )
+}
+
+fn run(matches: &ArgMatches) -> Result<(), Failure> {
+    match matches.subcommand() {
+        Some(("doctor", _)) => examine(),
+        Some(("data", matches)) => data_command(matches),
+        Some(("program", matches)) => {
+            let out = matches.get_one::<PathBuf>("out").map(PathBuf::as_path);
+            match matches.get_one::<PathBuf>("notebook") {
+                Some(notebook) => Ok(program::write(notebook, out)?),
+                None => Err(Failure::Message("no notebook given".to_owned())),
+            }
+        }
+        _ => Err(Failure::Message("unknown command".to_owned())),
+    }
+}
+
+fn examine() -> Result<(), Failure> {
+    let report = doctor::report();
+    write!(io::stdout(), "{report}")?;
+    match report.problems().count() {
+        0 => Ok(()),
+        1 => Err(Failure::Message("1 problem; its cure is in the table".to_owned())),
+        count => Err(Failure::Message(format!("{count} problems; the cures are in the table"))),
+    }
+}
+
+fn data_command(matches: &ArgMatches) -> Result<(), Failure> {
+    let folder = matches.get_one::<PathBuf>("folder").cloned().unwrap_or_else(data::data_folder);
+    let (command, set) = match matches.subcommand() {
+        Some(("list", _)) => return list(&folder),
+        Some((command, matches)) => (command, matches.get_one::<ImageSet>("name").copied()),
+        None => return Err(Failure::Message("no command given".to_owned())),
+    };
+    match (command, set) {
+        ("fetch", Some(set)) => {
+            // The download goes on when nobody reads its progress.
+            let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+            Ok(data::fetch(set, &folder, report)?)
+        }
+        (_, Some(set)) => verify(&[set], &folder),
+        (_, None) => {
+            let present = ImageSet::ALL.into_iter().filter(|set| set.locate(&folder).is_ok());
+            verify(&present.collect::<Vec<_>>(), &folder)
+        }
+    }
+}
+
+fn list(folder: &Path) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    for set in ImageSet::ALL {
+        let bytes: u64 = set.files().iter().map(|file| file.gz_size).sum();
+        let place = match set.locate(folder) {
+            Ok([first, ..]) => first.parent().unwrap_or(folder).display().to_string(),
+            Err(error) => error.to_string(),
+        };
+        writeln!(out, "{set:<14} {:>3} MB  {place}", bytes.div_ceil(1_000_000))?;
+        writeln!(out, "{:<14} {}, {}", "", set.licence(), set.source())?;
+    }
+    Ok(())
+}
+
+fn verify(sets: &[ImageSet], folder: &Path) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    let mut wrong = 0;
+    for &set in sets {
+        for file in data::verify(set, folder)? {
+            wrong += usize::from(!file.is_intact());
+            let FileStatus { name, path, problem } = file;
+            let place = path.map_or_else(|| name.to_owned(), |path| path.display().to_string());
+            writeln!(out, "{set:<14} {place}: {}", problem.as_deref().unwrap_or("ok"))?;
+        }
+    }
+    match (sets, wrong) {
+        ([], _) => Err(Failure::Message(format!("no data set in {}", folder.display()))),
+        (_, 0) => Ok(()),
+        _ => Err(Failure::Message(format!(
+            "{wrong} files are missing or wrong; delete the wrong ones and run `solvergrad data \
+             fetch`"
+        ))),
+    }
+}

@@ -1,0 +1,24 @@
+//! What a notebook has at hand after the kernel starts.
+
+pub use crate::config::Overrides;
+pub use crate::data::{Dataset, ImageSet, Images, data_folder};
+pub use crate::device::device;
+pub use crate::figure::{self, DisplayFrame, Figure};
+pub use crate::gradient::{
+    Blackbox, Identity, ImplicitMle, ImplicitMleScale, Noise, Projection, Rule, SolverLayer,
+    StraightThrough, SumOfGammaScale, derive_seed,
+};
+pub use crate::loss::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
+pub use crate::metric;
+pub use crate::model::Mlp;
+pub use crate::record::{self, Row};
+pub use crate::solver::{Enumerate, KSubset, Solver, solve_batch};
+pub use crate::train::{Adam, Learner, Training};
+pub use crate::{Error, Result};
+
+pub use polars::prelude::{
+    Column, DataFrame, DataType, IntoLazy, LazyFrame, NamedFrom, Series, SortMultipleOptions, col,
+    df, lit,
+};
+pub use tch::nn::Module;
+pub use tch::{Device, Kind, Tensor, nn};

@@ -1,0 +1,86 @@
+//! The k-subset problem: choose the k cheapest of n.
+
+use super::{Enumerate, Solver};
+use crate::{Error, Result};
+
+/// argmin over k-hot vectors of length n: Y = {y in {0,1}^n : Σ y = k}.
+///
+/// For the top-k of *scores*, pass their negatives as costs. k = 1 is arg-min.
+///
+/// Ties go to the lower index, so that exactly k entries are chosen. O(n) on average per instance
+/// (quickselect).
+///
+/// ```
+/// use solvergrad::solver::{KSubset, Solver};
+///
+/// let mut chosen = [0.0; 4];
+/// KSubset::new(4, 2)?.solve(&[0.5, -1.0, 0.5, 0.5], &mut chosen)?;
+/// assert_eq!(chosen, [1.0, 1.0, 0.0, 0.0]);
+/// # Ok::<(), solvergrad::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KSubset {
+    n: usize,
+    k: usize,
+}
+
+impl KSubset {
+    /// The problem of choosing `k` of `n`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless 1 <= k <= n.
+    pub fn new(n: usize, k: usize) -> Result<Self> {
+        if k == 0 || k > n {
+            return Err(Error::parameter(
+                "k of the k-subset solver",
+                k,
+                format!("between 1 and n = {n}"),
+            ));
+        }
+        Ok(Self { n, k })
+    }
+
+    /// Number of entries chosen.
+    pub fn k(&self) -> usize {
+        self.k
+    }
+}
+
+impl Solver for KSubset {
+    fn dimension(&self) -> usize {
+        self.n
+    }
+
+    fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
+        // Adding 0 makes -0 and 0 the tie that they are.
+        let by_cost =
+            |&a: &usize, &b: &usize| (cost[a] + 0.0).total_cmp(&(cost[b] + 0.0)).then(a.cmp(&b));
+        let mut order: Vec<usize> = (0..self.n).collect();
+        order.select_nth_unstable_by(self.k - 1, by_cost);
+        solution.fill(0.0);
+        for &chosen in &order[..self.k] {
+            solution[chosen] = 1.0;
+        }
+        Ok(())
+    }
+}
+
+impl Enumerate for KSubset {
+    fn solutions(&self) -> Vec<Vec<f64>> {
+        let mut all = Vec::new();
+        let mut chosen: Vec<usize> = (0..self.k).collect();
+        loop {
+            let mut solution = vec![0.0; self.n];
+            chosen.iter().for_each(|&index| solution[index] = 1.0);
+            all.push(solution);
+            // The next combination in lexicographic order: advance the last index that can move.
+            let Some(moving) = (0..self.k).rev().find(|&i| chosen[i] < self.n - self.k + i) else {
+                return all;
+            };
+            chosen[moving] += 1;
+            for i in moving + 1..self.k {
+                chosen[i] = chosen[i - 1] + 1;
+            }
+        }
+    }
+}

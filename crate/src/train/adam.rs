@@ -1,0 +1,154 @@
+use tch::{Kind, Tensor, nn};
+
+use crate::gradient::{adam_step, clear_gradients};
+use crate::{Error, Result};
+
+/// Adam (Kingma and Ba 2015) whose whole state can be stored, as one fused operation.
+///
+/// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε) at step t.
+/// Defaults: β = (0.9, 0.999), ε = 1e-8, no weight decay.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let variables = nn::VarStore::new(Device::Cpu);
+/// let w = variables.root().var("w", &[1], nn::Init::Const(1.0));
+/// let mut adam = Adam::new(&variables, 0.1)?;
+/// adam.minimise(&w.square().sum(Kind::Float))?;
+/// assert!((w.double_value(&[0]) - 0.9).abs() < 1e-6); // the first step has length η
+/// # Ok::<(), solvergrad::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Adam {
+    // A tensor, so that it travels in checkpoints as the rest of the state does.
+    learning_rate: Tensor,
+    betas: (f64, f64),
+    epsilon: f64,
+    names: Vec<String>,
+    parameters: Vec<Tensor>,
+    first: Vec<Tensor>,
+    second: Vec<Tensor>,
+    steps: Vec<Tensor>,
+}
+
+impl Adam {
+    /// For the trainable variables of `variables`, in the order of their names.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless the learning rate η is finite and not negative.
+    pub fn new(variables: &nn::VarStore, learning_rate: f64) -> Result<Self> {
+        let learning_rate = Tensor::from(checked_rate(learning_rate)?);
+        let mut named: Vec<(String, Tensor)> = variables
+            .variables()
+            .into_iter()
+            .filter(|(_, variable)| variable.requires_grad())
+            .collect();
+        named.sort_by(|a, b| a.0.cmp(&b.0));
+        let (names, parameters): (Vec<String>, Vec<Tensor>) = named.into_iter().unzip();
+        let zeros = || parameters.iter().map(Tensor::zeros_like).collect();
+        let steps = parameters
+            .iter()
+            .map(|parameter| Tensor::zeros([], (Kind::Float, parameter.device())))
+            .collect();
+        let (first, second) = tch::no_grad(|| (zeros(), zeros()));
+        let (betas, epsilon) = ((0.9, 0.999), 1e-8);
+        Ok(Self { learning_rate, betas, epsilon, names, parameters, first, second, steps })
+    }
+
+    /// Sets ε (Keras uses 1e-7).
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless it is finite and > 0.
+    pub fn epsilon(self, epsilon: f64) -> Result<Self> {
+        if epsilon.is_finite() && epsilon > 0.0 {
+            Ok(Self { epsilon, ..self })
+        } else {
+            Err(Error::parameter("epsilon of Adam", epsilon, "finite and > 0"))
+        }
+    }
+
+    /// Sets β₁ and β₂.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless both are at least 0 and below 1.
+    pub fn betas(self, betas: (f64, f64)) -> Result<Self> {
+        if [betas.0, betas.1].iter().all(|beta| (0.0..1.0).contains(beta)) {
+            Ok(Self { betas, ..self })
+        } else {
+            Err(Error::parameter("the betas of Adam", format!("{betas:?}"), "in 0 <= beta < 1"))
+        }
+    }
+
+    /// Changes the learning rate η from the next step on; a checkpoint keeps it.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless it is finite and not negative.
+    pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
+        let _ = self.learning_rate.fill_(checked_rate(learning_rate)?);
+        Ok(())
+    }
+
+    /// One update that lowers `loss`: gradients cleared, backward pass, step.
+    ///
+    /// # Errors
+    /// [`Error::Torch`], with the message of a gradient rule that failed.
+    pub fn minimise(&mut self, loss: &Tensor) -> Result<()> {
+        self.clear_gradients()?;
+        loss.f_backward()?;
+        self.step()
+    }
+
+    /// Unsets all gradients: a parameter that takes no part in the next loss has none.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn clear_gradients(&mut self) -> Result<()> {
+        clear_gradients(&self.parameters)
+    }
+
+    /// One update from the gradients at hand; parameters without one stay, as do their moments.
+    ///
+    /// # Errors
+    /// [`Error::Torch`].
+    pub fn step(&mut self) -> Result<()> {
+        let gradients: Vec<Tensor> = self.parameters.iter().map(Tensor::grad).collect();
+        let touched = |list: &[Tensor]| -> Vec<Tensor> {
+            let pairs = list.iter().zip(&gradients);
+            pairs.filter(|(_, g)| g.defined()).map(|(tensor, _)| tensor.shallow_clone()).collect()
+        };
+        adam_step(
+            &touched(&self.parameters),
+            &touched(&gradients),
+            &touched(&self.first),
+            &touched(&self.second),
+            &touched(&self.steps),
+            self.learning_rate.double_value(&[]),
+            self.betas,
+            self.epsilon,
+        )
+    }
+
+    /// The state by name, for a checkpoint; the tensors are shared, not copied.
+    pub(super) fn state(&self) -> Vec<(String, Tensor)> {
+        let parts = [("first", &self.first), ("second", &self.second), ("steps", &self.steps)];
+        let rate = (("learning_rate".to_owned()), self.learning_rate.shallow_clone());
+        parts
+            .into_iter()
+            .flat_map(|(part, list)| {
+                self.names
+                    .iter()
+                    .zip(list)
+                    .map(move |(name, tensor)| (format!("{part}.{name}"), tensor.shallow_clone()))
+            })
+            .chain([rate])
+            .collect()
+    }
+}
+
+fn checked_rate(learning_rate: f64) -> Result<f64> {
+    if learning_rate.is_finite() && learning_rate >= 0.0 {
+        Ok(learning_rate)
+    } else {
+        Err(Error::parameter("the learning rate", learning_rate, "finite and >= 0"))
+    }
+}

@@ -1,0 +1,127 @@
+//! Downloads: good ones, and those that break in every way.
+
+use std::error::Error as StdError;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::thread;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use sha2::{Digest, Sha256};
+use solvergrad::Error;
+use solvergrad::data::{FileSpec, fetch_from, read_idx};
+use tempfile::tempdir;
+
+type Outcome = Result<(), Box<dyn StdError>>;
+
+/// A small label file: what it is called, what it holds, and its compressed form.
+fn published() -> Result<(FileSpec, Vec<u8>), Box<dyn StdError>> {
+    let content = [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3];
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(&content)?;
+    let compressed = encoder.finish()?;
+    let digest = |bytes: &[u8]| -> &'static str { format!("{:x}", Sha256::digest(bytes)).leak() };
+    let spec = FileSpec {
+        name: "labels-idx1-ubyte",
+        shape: &[3],
+        sha256: digest(&content),
+        gz_size: compressed.len() as u64,
+        gz_sha256: digest(&compressed),
+    };
+    Ok((spec, compressed))
+}
+
+/// Serves `answer` to one request, closes the connection, and returns the address.
+fn serve(answer: Vec<u8>) -> std::io::Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = format!("http://{}", listener.local_addr()?);
+    thread::spawn(move || -> std::io::Result<()> {
+        let (mut stream, _) = listener.accept()?;
+        let mut request = Vec::new();
+        let mut buffer = [0; 1024];
+        while !request.ends_with(b"\r\n\r\n") {
+            let count = stream.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            request.extend(&buffer[..count]);
+        }
+        stream.write_all(&answer)
+    });
+    Ok(address)
+}
+
+fn answer(status: &str, length: usize, body: &[u8]) -> Vec<u8> {
+    let head =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    [head.as_bytes(), body].concat()
+}
+
+#[test]
+fn fetches_once() -> Outcome {
+    let folder = tempdir()?;
+    let folder = folder.path().join("new/mnist");
+    let (file, body) = published()?;
+    let base = serve(answer("200 OK", body.len(), &body))?;
+    let mut lines = Vec::new();
+    fetch_from(&base, &[file], &folder, |line| lines.push(line.to_owned()))?;
+    assert_eq!(read_idx(&folder.join(file.gz_name()))?.bytes, [1, 2, 3]);
+    assert_eq!(fs::read_dir(&folder)?.count(), 1);
+
+    // The server is gone: a second call must not need it.
+    fetch_from(&base, &[file], &folder, |line| lines.push(line.to_owned()))?;
+    assert!(lines[0].contains("fetching") && lines[1].contains("there already"), "{lines:?}");
+    Ok(())
+}
+
+#[test]
+fn replaces_a_damaged_file() -> Outcome {
+    let folder = tempdir()?;
+    let (file, body) = published()?;
+    fs::write(folder.path().join(file.gz_name()), b"damaged")?;
+    let base = serve(answer("200 OK", body.len(), &body))?;
+    fetch_from(&base, &[file], folder.path(), |_| ())?;
+    assert_eq!(read_idx(&folder.path().join(file.gz_name()))?.bytes, [1, 2, 3]);
+    Ok(())
+}
+
+#[test]
+fn leaves_nothing_of_a_failed_download() -> Outcome {
+    let (file, body) = published()?;
+    let mut wrong = body.clone();
+    wrong[12] ^= 1;
+    let longer = [&body[..], b"more"].concat();
+    let half = &body[..body.len() / 2];
+    for (answer, word) in [
+        (answer("200 OK", body.len(), &wrong), "SHA-256"),
+        (answer("200 OK", longer.len(), &longer), "more than"),
+        (answer("200 OK", half.len(), half), "expected"),
+        (answer("200 OK", body.len(), half), "broke after"),
+        (answer("404 Not Found", 4, b"none"), "404 Not Found"),
+        (Vec::new(), "cannot fetch"),
+    ] {
+        let folder = tempdir()?;
+        let base = serve(answer)?;
+        let error = fetch_from(&base, &[file], folder.path(), |_| ()).expect_err(word);
+        assert!(matches!(error, Error::Fetch { .. }), "{error:?}");
+        let message = error.to_string();
+        let place = folder.path().display().to_string();
+        for part in [word, &base, &file.gz_name(), &place, "by hand"] {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path())?.count(), 0, "{word}");
+    }
+    Ok(())
+}
+
+#[test]
+fn tells_of_a_folder_that_cannot_be_made() -> Outcome {
+    let folder = tempdir()?;
+    let below = folder.path().join("file/mnist");
+    File::create(folder.path().join("file"))?;
+    let (file, _) = published()?;
+    let error = fetch_from("http://127.0.0.1:9", &[file], &below, |_| ()).expect_err("no folder");
+    assert!(matches!(error, Error::Io { action: "create", .. }), "{error:?}");
+    Ok(())
+}

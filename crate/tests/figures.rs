@@ -1,0 +1,165 @@
+//! Figures: their content, their errors and their files.
+
+use serde_json::Value;
+use solvergrad::error::{Error, Result};
+use solvergrad::figure::{Figure, bars, codes, curves, image_grid};
+use solvergrad::record::{Row, to_frame};
+use tch::{Device, Kind, Tensor};
+
+fn row(rule: &str, projection: &str, seed: u64, epoch: u32, value: f64) -> Row {
+    Row {
+        experiment: "toy".into(),
+        rule: rule.into(),
+        projection: projection.into(),
+        margin: "none".into(),
+        seed,
+        epoch,
+        split: "test".into(),
+        metric: "loss".into(),
+        value,
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut rows = Vec::new();
+    for epoch in 0..20 {
+        for seed in 0..3 {
+            let spread = 0.1 * seed as f64;
+            let decay = 1.0 / f64::from(epoch + 1);
+            rows.push(row("identity", "std", seed, epoch, decay + spread));
+            rows.push(row("blackbox", "none", seed, epoch, 2.0 * decay + spread));
+        }
+        rows.push(row("i-mle", "none", 0, epoch, 0.5));
+    }
+    rows
+}
+
+fn json(figure: &Figure) -> Result<Value> {
+    Ok(serde_json::from_str(&figure.json()?)?)
+}
+
+fn traces(figure: &Figure) -> Result<Vec<Value>> {
+    Ok(json(figure)?["data"].as_array().cloned().unwrap_or_default())
+}
+
+#[test]
+fn curves_have_a_line_per_rule_and_projection() -> Result<()> {
+    let figure = curves(&to_frame(&rows())?, "test", "loss", "loss")?;
+    let traces = traces(&figure)?;
+    let names: Vec<&str> = traces.iter().filter_map(|trace| trace["name"].as_str()).collect();
+    assert_eq!(names, ["identity + std", "blackbox", "i-mle"]);
+    // Bands only where there are several seeds.
+    assert_eq!(traces.iter().filter(|trace| trace["fill"] == "toself").count(), 2);
+    let line = &traces[2];
+    assert_eq!(line["x"][1], 1);
+    assert!(line["y"][0].as_f64().is_some_and(|mean| (mean - 1.1).abs() < 1e-12));
+    let layout = &json(&figure)?["layout"];
+    assert_eq!(layout["xaxis"]["title"]["text"], "epoch");
+    assert_eq!((&layout["width"], &layout["height"]), (&720.into(), &450.into()));
+    Ok(())
+}
+
+#[test]
+fn curves_name_margins_where_they_differ_and_leave_gaps() -> Result<()> {
+    let mut rows = vec![row("identity", "std", 0, 0, 1.0), row("identity", "std", 0, 1, f64::NAN)];
+    rows.push(Row { margin: "noise 0.1".into(), ..rows[0].clone() });
+    let traces = traces(&curves(&to_frame(&rows)?, "test", "loss", "loss")?)?;
+    assert_eq!(traces[0]["name"], "identity + std");
+    assert_eq!(traces[0]["y"][1], Value::Null);
+    assert_eq!(traces[1]["name"], "identity + std + noise 0.1");
+    Ok(())
+}
+
+#[test]
+fn curves_name_what_is_missing() -> Result<()> {
+    let frame = to_frame(&rows())?;
+    let message = |split: &str, metric: &str| {
+        let error = curves(&frame, split, metric, "").err();
+        assert!(matches!(error, Some(Error::Parameter { .. })), "{error:?}");
+        error.map(|error| error.to_string()).unwrap_or_default()
+    };
+    let metric = message("test", "accuracy");
+    assert!(metric.contains("accuracy") && metric.contains("one of: loss"), "{metric}");
+    let split = message("val", "loss");
+    assert!(split.contains("val") && split.contains("one of: test"), "{split}");
+    assert!(curves(&to_frame(&[])?, "test", "loss", "").is_err());
+    let twice = to_frame(&[row("identity", "std", 0, 0, 1.0), row("identity", "std", 0, 0, 2.0)])?;
+    assert!(curves(&twice, "test", "loss", "").is_err());
+    Ok(())
+}
+
+#[test]
+fn image_grid_places_its_tiles() -> Result<()> {
+    let images = Tensor::arange(8, (Kind::Float, Device::Cpu)).reshape([2, 1, 2, 2]) / 8.0;
+    let trace = &traces(&image_grid(&images, &["data", "model"])?)?[0];
+    // Two tiles of 2 rows with one empty row between them.
+    assert_eq!(trace["z"].as_array().map(Vec::len), Some(5));
+    assert_eq!(trace["z"][0], serde_json::json!([0, 32]));
+    assert_eq!(trace["z"][2], serde_json::json!([null, null]));
+    assert_eq!(trace["z"][4], serde_json::json!([191, 223]));
+    Ok(())
+}
+
+#[test]
+fn image_grid_refuses_other_shapes() {
+    let images = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+    let cases: [(&[i64], &[&str]); 5] = [
+        (&[4, 4], &[]),
+        (&[2, 3, 4, 4], &["only one"]),
+        (&[5, 4, 4], &["a", "b"]),
+        (&[0, 4, 4], &[]),
+        (&[0, 4, 4], &["a"]),
+    ];
+    for (shape, labels) in cases {
+        let error = image_grid(&images(shape), labels).err();
+        assert!(matches!(error, Some(Error::Shape { .. })), "{shape:?}: {error:?}");
+    }
+    assert!(image_grid(&images(&[11, 4, 4]), &[]).is_ok());
+}
+
+#[test]
+fn codes_are_zeros_and_ones() -> Result<()> {
+    let ones = Tensor::ones([3, 4, 5], (Kind::Int64, Device::Cpu));
+    assert_eq!(traces(&codes(&ones)?)?[0]["z"][0][0], 1);
+    assert!(matches!(codes(&(&ones * 2)), Err(Error::Parameter { .. })));
+    assert!(matches!(codes(&ones.get(0)), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn bars_show_their_values() -> Result<()> {
+    let labels = ["identity".to_owned(), "i-mle".to_owned()];
+    let trace = &traces(&bars(&labels, &[0.123_456, f64::NAN], "loss")?)?[0];
+    assert_eq!(trace["text"], serde_json::json!(["0.1235", "NaN"]));
+    assert_eq!(trace["x"][1].as_f64(), Some(0.0));
+    assert!(matches!(bars(&labels, &[1.0], "loss"), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn exports_every_format() -> Result<()> {
+    let folder = tempfile::tempdir().map_err(Error::io("create", "temporary folder"))?;
+    let figure = curves(&to_frame(&rows())?, "test", "loss", "loss")?.size(600, 400);
+    let paths = figure.export(folder.path().join("new/k=0.5"))?;
+    let names: Vec<_> = paths.iter().filter_map(|path| path.file_name()?.to_str()).collect();
+    assert_eq!(names, ["k=0.5.html", "k=0.5.svg", "k=0.5.png", "k=0.5.pdf"]);
+    let read =
+        |place: usize| std::fs::read(&paths[place]).map_err(Error::io("read", &paths[place]));
+
+    let html = String::from_utf8_lossy(&read(0)?).into_owned();
+    assert!(html.contains("Plotly.newPlot"));
+    for tag in html.match_indices("<script").map(|(start, _)| &html[start..]) {
+        let tag = tag.split('>').next().unwrap_or_default();
+        assert!(!tag.contains("src="), "{tag}");
+    }
+    let svg = String::from_utf8_lossy(&read(1)?).into_owned();
+    assert!(svg.starts_with("<svg") && svg.contains("identity + std"));
+    let png = read(2)?;
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    assert_eq!(png[16..24], [0, 0, 4, 176, 0, 0, 3, 32]);
+    let pdf = read(3)?;
+    assert!(pdf.starts_with(b"%PDF-"));
+    assert!(!pdf.windows(6).any(|window| window == b"/Image"));
+    assert!(matches!(figure.png(0.0), Err(Error::Parameter { .. })));
+    Ok(())
+}

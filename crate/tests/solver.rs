@@ -1,0 +1,97 @@
+//! Solvers against brute force, under ties, scaling and bad input.
+
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use solvergrad::check::{brute_force_objective, is_feasible, objective};
+use solvergrad::prelude::*;
+
+fn sizes() -> impl Iterator<Item = KSubset> {
+    (1..=7).flat_map(|n| (1..=n).map(move |k| KSubset::new(n, k).unwrap()))
+}
+
+#[test]
+fn k_subset_lists_every_solution_once() {
+    for solver in sizes() {
+        let (n, k) = (solver.dimension() as u64, solver.k() as u64);
+        let count = (0..k).fold(1, |count, i| count * (n - i) / (i + 1));
+        let mut all = solver.solutions();
+        assert_eq!(all.len() as u64, count, "{solver:?}");
+        assert!(all.iter().all(|y| y.iter().sum::<f64>() == k as f64));
+        all.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        all.dedup();
+        assert_eq!(all.len() as u64, count, "{solver:?}");
+    }
+}
+
+#[test]
+fn k_subset_is_optimal_on_every_small_cost_vector() {
+    // All vectors over {-1, 0, 1} contain every pattern of ties and the zero vector.
+    for solver in sizes().filter(|solver| solver.dimension() <= 5) {
+        let n = solver.dimension() as u32;
+        for code in 0..3usize.pow(n) {
+            let cost: Vec<f64> = (0..n).map(|i| (code / 3usize.pow(i) % 3) as f64 - 1.0).collect();
+            let y = solve_batch(&solver, &cost).unwrap();
+            assert!(is_feasible(&solver, &y), "{solver:?} {cost:?} {y:?}");
+            assert_eq!(
+                objective(&cost, &y),
+                brute_force_objective(&solver, &cost),
+                "{solver:?} {cost:?}"
+            );
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn k_subset_on_random_costs(cost in prop::collection::vec(-1e3..1e3f64, 7), k in 1usize..=7, scale in 1e-3..1e3f64) {
+        let solver = KSubset::new(7, k).unwrap();
+        let y = solve_batch(&solver, &cost).unwrap();
+        prop_assert!(is_feasible(&solver, &y));
+        prop_assert!((objective(&cost, &y) - brute_force_objective(&solver, &cost)).abs() < 1e-9);
+        let scaled: Vec<f64> = cost.iter().map(|c| c * scale).collect();
+        prop_assert_eq!(solve_batch(&solver, &scaled).unwrap(), y);
+    }
+
+}
+
+#[test]
+fn a_batch_is_its_instances_with_any_number_of_threads() {
+    let solver = KSubset::new(5, 2).unwrap();
+    // Enough instances for many tasks.
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let costs: Vec<f64> = (0..5 * 10_000).map(|_| rng.random_range(-1.0..1.0)).collect();
+    let one_by_one: Vec<f64> =
+        costs.chunks(5).flat_map(|cost| solve_batch(&solver, cost).unwrap()).collect();
+    for threads in [1, 4] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        assert_eq!(pool.install(|| solve_batch(&solver, &costs).unwrap()), one_by_one);
+    }
+}
+
+#[test]
+fn ties_go_to_the_lower_index() {
+    assert_eq!(
+        solve_batch(&KSubset::new(5, 2).unwrap(), &[1.0; 5]).unwrap(),
+        [1.0, 1.0, 0.0, 0.0, 0.0]
+    );
+    let y = solve_batch(&KSubset::new(4, 2).unwrap(), &[0.0, -0.0, -1.0, 0.0]).unwrap();
+    assert_eq!(y, [1.0, 0.0, 1.0, 0.0]);
+}
+
+#[test]
+fn bad_parameters_and_costs_are_named() {
+    for (n, k) in [(3, 0), (3, 4), (0, 0)] {
+        let message = KSubset::new(n, k).unwrap_err().to_string();
+        assert!(
+            message.contains(&format!("is {k};")) && message.contains(&format!("n = {n}")),
+            "{message}"
+        );
+    }
+    let solver = KSubset::new(2, 1).unwrap();
+    let message = solve_batch(&solver, &[0.0, 1.0, 2.0, f64::NAN]).unwrap_err().to_string();
+    assert!(message.contains("cost 1 of instance 1 is NaN"), "{message}");
+    assert!(solve_batch(&solver, &[0.0, f64::INFINITY]).is_err());
+    let message = solve_batch(&solver, &[0.0; 3]).unwrap_err().to_string();
+    assert!(message.contains("multiple of 2"), "{message}");
+}

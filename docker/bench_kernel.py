@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+"""Times a fresh kernel against vanilla evcxr_jupyter with the same crates, in one run.
+
+    docker compose run --rm lab bench-kernel [--rounds N]
+
+Both are warm: everything is compiled, nothing but cells is built while the clock runs. Vanilla
+means evcxr's default, static linking, with `:dep` lines in the first cell. The two alternate, and
+the table holds medians over the rounds.
+"""
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import time
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import KernelManager
+
+FIRST = "let t = Tensor::randn([3, 4], (Kind::Float, Device::Cpu));"
+CELLS = [
+    "let u = &t * 2;",
+    'println!("{:?}", u.size());',
+    "let s = f64::try_from(u.sum(Kind::Double))?;",
+    "let xs: Vec<f64> = (0..100).map(|i| i as f64 * s).collect();",
+    'println!("{}", xs.len());',
+    'let frame = df!("x" => &xs, "y" => &xs)?;',
+    'let long = frame.clone().lazy().filter(col("x").gt(lit(1.0))).collect()?;',
+    'println!("{}", long.height());',
+    "fn double(x: f64) -> f64 { 2.0 * x }",
+    "let v = t.matmul(&t.transpose(0, 1)).softmax(-1, None);",
+]
+VANILLA_IMPORTS = """
+:offline 1
+:dep tch = { version = "=0.24.0", default-features = false }
+:dep polars = { version = "=0.55.2", default-features = false, features = ["lazy", "csv", "fmt"] }
+:dep plotly = { version = "=0.14.1", features = ["plotly_embed_js"] }
+:dep serde_json = "1"
+use tch::{Tensor, Kind, Device};
+use polars::prelude::*;
+"""
+# Vanilla compiles the crates itself, before the clock runs: the image keeps their static form
+# without machine code. The directory stays, so only the first session pays (about 20 minutes).
+VANILLA_START = """
+own=${VANILLA:-/var/tmp/vanilla}; mkdir -p "$own/config"
+[ -f "$own/Cargo.lock" ] || cp /lab/Cargo.lock "$own/"
+EVCXR_TMPDIR=$own EVCXR_CONFIG_DIR=$own/config exec evcxr_jupyter --control_file "$0"
+"""
+
+
+def timed(client, code):
+    """Seconds until `code` has been answered; ends the program when it fails."""
+    problems = []
+
+    def collect(message):
+        content = message["content"]
+        if message["msg_type"] == "error":
+            problems.append(content["evalue"])
+        elif message["msg_type"] == "stream" and content["name"] == "stderr":
+            problems.append(content["text"])
+
+    start = time.perf_counter()
+    client.execute_interactive(code, timeout=3600, output_hook=collect)
+    seconds = time.perf_counter() - start
+    if any("error" in text or "panicked" in text for text in problems):
+        sys.exit(f"{code}\n{''.join(problems)}")
+    return seconds
+
+
+def session(spec_folder, name, imports):
+    """Times of one session: start, first answer since start, further cells, memory in MB."""
+    manager = KernelManager(
+        kernel_name=name, kernel_spec_manager=KernelSpecManager(kernel_dirs=spec_folder))
+    start = time.perf_counter()
+    manager.start_kernel()
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=600)
+    ready = time.perf_counter() - start
+    if imports:
+        timed(client, imports)
+    timed(client, FIRST)
+    first = time.perf_counter() - start
+    cells = [timed(client, code) for code in CELLS]
+    plain = timed(client, "1 + 1")
+    client.stop_channels()
+    manager.shutdown_kernel()
+    return {"ready": ready, "first": first, "cell": statistics.median(cells), "1 + 1": plain}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        os.makedirs(f"{folder}/vanilla")
+        with open(f"{folder}/vanilla/kernel.json", "w") as file:
+            json.dump({"argv": ["bash", "-c", VANILLA_START, "{connection_file}"],
+                       "display_name": "vanilla", "language": "rust"}, file)
+        specs = [folder, "/opt/jupyter/share/jupyter/kernels"]
+        results = {"solvergrad": [], "vanilla": []}
+        session(specs, "vanilla", VANILLA_IMPORTS)  # compiles its crates
+        for _ in range(rounds):
+            results["solvergrad"].append(session(specs, "solvergrad", ""))
+            results["vanilla"].append(session(specs, "vanilla", VANILLA_IMPORTS))
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
+          f"median of {rounds} rounds")
+    print("| seconds | SolverGrad | vanilla evcxr 0.22 | ratio |\n|---|---|---|---|")
+    titles = {"ready": "kernel ready", "first": "start to first `let t = Tensor::randn(..)` answered",
+              "cell": "median of ten further cells", "1 + 1": "`1 + 1`"}
+    for key, title in titles.items():
+        ours, theirs = (statistics.median(r[key] for r in results[name]) for name in results)
+        print(f"| {title} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Runs a command of the lab as the user who owns the mounted notebooks, so that files made here
+# belong to the person who started it.
+set -euo pipefail
+
+if [ "$(id -u)" = 0 ]; then
+  user=$(stat -c %u /lab/notebooks) group=$(stat -c %g /lab/notebooks)
+  # Root inside is the person outside when the engine itself runs without root.
+  rootless=$(awk '$1 == 0 && $2 != 0 {print "yes"}' /proc/self/uid_map)
+  if [ "$user" != 0 ]; then
+    groupmod -o -g "$group" lab && usermod -o -u "$user" -g "$group" lab 2>/dev/null
+    exec setpriv --reuid "$user" --regid "$group" --init-groups "$0" "$@"
+  elif [ -z "$rootless" ]; then
+    # A checkout owned by root: an ordinary user all the same, allowed to write to the mounts.
+    # Without the securebit access(2) ignores that right, and JupyterLab shows read-only notebooks.
+    exec setpriv --reuid lab --regid lab --init-groups \
+      --securebits +no_setuid_fixup --inh-caps +dac_override --ambient-caps +dac_override "$0" "$@"
+  fi
+fi
+
+for folder in /lab/notebooks /lab/data; do
+  [ -w "$folder" ] || echo "solvergrad: user $(id -u) cannot write to $folder: give it to the owner of notebooks/" >&2
+done
+
+export HOME=/home/lab
+[ -w "$HOME" ] || export HOME=/tmp
+
+/opt/solvergrad/kernel/freshness.sh warn
+
+# The command line of an edited library, not of the image's.
+current() {
+  /opt/solvergrad/kernel/freshness.sh is-built && return
+  echo "compiling the edited library" >&2
+  /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
+  (cd /lab && mold -run cargo --offline build --quiet -p solvergrad)
+}
+
+case ${1:-lab} in
+lab)
+  exec jupyter lab --ServerApp.root_dir=/lab --ServerApp.ip=0.0.0.0 --ServerApp.port=8888 \
+    --ServerApp.port_retries=0 --ServerApp.custom_display_url="${LAB_ADDRESS:-http://127.0.0.1:8888}/lab/tree/notebooks" \
+    --ServerApp.open_browser=False --LabApp.default_url=/lab/tree/notebooks \
+    $([ "$(id -u)" = 0 ] && echo --allow-root)
+  ;;
+test) exec /lab/docker/test.sh "${@:2}" ;;
+bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
+notebook) exec /opt/jupyter/bin/python /lab/docker/notebook.py "${@:2}" ;;
+doctor | data | program) current && exec solvergrad "$@" ;;
+*) exec "$@" ;;
+esac
