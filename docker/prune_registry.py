@@ -24,7 +24,15 @@ def metadata(*arguments):
 UNUSED = ("tests", "benches", "examples", "testdata", "fuzz")
 
 everything = metadata()["packages"]
-used = {node["id"] for node in metadata("--filter-platform", TARGET)["resolve"]["nodes"]}
+here = metadata("--filter-platform", TARGET)
+needs = {node["id"]: node["dependencies"] for node in here["resolve"]["nodes"]}
+# The kernel is compiled elsewhere: its crates are not wanted here.
+used = {package["id"] for package in here["packages"] if package["name"] in ("solvergrad", "stack")}
+queue = list(used)
+while queue:
+    new = set(needs[queue.pop()]) - used
+    used |= new
+    queue += new
 for package in everything:
     if not package["source"]:
         continue

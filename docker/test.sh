@@ -51,14 +51,14 @@ notebooks() {
 # Programs know where Rust's own library and libstack.so are; documentation examples do not.
 library() {
   LD_LIBRARY_PATH=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug/deps:$(rustc --print target-libdir):$LD_LIBRARY_PATH \
-    mold -run cargo --offline test --quiet --workspace
+    mold -run cargo --offline test --quiet -p solvergrad
 }
 
 /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
 
 wanted=("$@")
 step format cargo fmt --all --check
-step lints mold -run cargo --offline clippy --quiet --workspace --all-targets -- -D warnings
+step lints mold -run cargo --offline clippy --quiet -p solvergrad -p stack --all-targets -- -D warnings
 step library library
 step doctor solvergrad doctor
 step programs programs

@@ -102,6 +102,16 @@ char *solvergrad_replace_gradient(torch::Tensor *input, torch::Tensor *output, v
   });
 }
 
+// The flag of an interrupted cell, and how often it was looked at. One for all cells, since each of
+// them is a library of its own; set by the kernel's process (docker/kernel/src/child.rs).
+volatile int solvergrad_interrupt = 0;
+volatile int solvergrad_interrupt_checks = 0;
+
+int solvergrad_interrupt_requested() {
+  if (solvergrad_interrupt_checks == 0) solvergrad_interrupt_checks = 1;
+  return solvergrad_interrupt;
+}
+
 // Unsets the gradients, so that a parameter outside the next graph has none.
 char *solvergrad_clear_gradients(torch::Tensor **tensors, int64_t count) {
   return guarded([&] {

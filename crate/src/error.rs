@@ -116,6 +116,9 @@ pub enum Error {
         /// What to do about it.
         cure: &'static str,
     },
+    /// The user asked the computation to stop.
+    #[error("interrupted: {0}")]
+    Interrupted(&'static str),
     /// libtorch refused an operation.
     #[error("libtorch: {}", first_line(.0))]
     Torch(#[from] tch::TchError),

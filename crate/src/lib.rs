@@ -40,11 +40,13 @@ pub mod metric;
 pub mod record;
 pub mod train;
 
+pub mod display;
 pub mod figure;
 
 pub mod check;
 pub mod device;
 pub mod doctor;
+pub mod interrupt;
 pub mod prelude;
 pub mod program;
 

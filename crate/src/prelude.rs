@@ -3,7 +3,8 @@
 pub use crate::config::Overrides;
 pub use crate::data::{Dataset, ImageSet, Images, data_folder};
 pub use crate::device::device;
-pub use crate::figure::{self, DisplayFrame, Figure};
+pub use crate::display::{Best, Html, LatexTable, Live, Rich, clear_output, display, display_live};
+pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
     Blackbox, Identity, ImplicitMle, ImplicitMleScale, Noise, Projection, Rule, SolverLayer,
     StraightThrough, SumOfGammaScale, derive_seed,

@@ -1,19 +1,25 @@
 #!/usr/bin/env bash
-# Compiles the library as notebook cells see it. The crate of the cells has the manifest evcxr
-# writes, so that a kernel finds every dependency fresh.
+# Compiles the library as notebook cells see it, and goes through a kernel's start once, so that the
+# fronts of cargo (docker/kernel/src/front.rs) know every answer before the first notebook asks.
 set -euo pipefail
 prefix=/opt/solvergrad
 cd "$prefix/cells"
+mkdir -p src "$prefix/front/bin" "$prefix/front/notes"
+: >src/lib.rs
 {
   printf '[package]\nname = "ctx"\nversion = "1.0.0"\nedition = "2024"\n\n'
   printf '[lib]\ncrate-type = ["cdylib"]\npath = "src/lib.rs"\n\n'
-  sed -n '/^\[dependencies\]/,$p' "$prefix/kernel/evcxr.toml"
+  cat "$prefix/kernel/dependencies.toml"
 } >Cargo.toml
 cp /lab/Cargo.lock Cargo.lock
-export CARGO_TARGET_DIR=$prefix/cells/target
-for command in build check; do
-  mold -run cargo --offline "$command" --quiet
-done
-# The library is compiled again when it is edited; the rest never is.
-find "$CARGO_TARGET_DIR" -path '*/incremental/*' -prune ! -name 'solvergrad-*' -exec rm -rf {} +
+CARGO_TARGET_DIR=$prefix/cells/target mold -run cargo --offline build --quiet
 "$prefix/kernel/freshness.sh" record
+
+rustc --print sysroot >"$prefix/front/toolchain"
+for tool in cargo rustc rustup rustc-recorder; do
+  ln -s /usr/local/bin/solvergrad-kernel "$prefix/front/bin/$tool"
+done
+solvergrad-kernel warm
+
+# The library is compiled again when it is edited; the rest never is.
+find "$prefix/cells/target" -path '*/incremental/*' -prune ! -name 'solvergrad-*' -exec rm -rf {} +

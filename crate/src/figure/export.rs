@@ -44,6 +44,57 @@ impl Figure {
         ))
     }
 
+    /// Writes one file, in the format that its extension names: `pdf` and `svg` (vectors), `png`
+    /// (at 192 dots per inch; see [`Figure::save_png`]) or `html` (interactive, without a network).
+    /// Folders are created; the file is either complete or left as it was.
+    ///
+    /// ```no_run
+    /// # use solvergrad::prelude::*;
+    /// # fn save(figure: Figure) -> Result<()> {
+    /// figure.save("data/figures/loss.pdf")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for another extension, [`Error::Program`] as for [`Figure::png`] and
+    /// [`Error::Io`] when the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        let content = match extension {
+            Some("html") => self.html()?.into_bytes(),
+            Some("svg") => self.svg()?.into_bytes(),
+            Some("pdf") => render::converted(&self.svg()?, "pdf", 1.0)?,
+            Some("png") => self.png(2.0)?,
+            _ => {
+                let got = path.display();
+                return Err(Error::parameter(
+                    "the file of a figure",
+                    got,
+                    ".pdf, .svg, .png or .html",
+                ));
+            }
+        };
+        write_atomically(path, |file| file.write_all(&content).map_err(Error::io("write", path)))
+    }
+
+    /// Writes a PNG file at `dpi` dots per inch; the size of a figure counts 96 pixels per inch.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] when `dpi` is not within 10 to 1920, else as for [`Figure::save`].
+    pub fn save_png(&self, path: impl AsRef<Path>, dpi: f64) -> Result<()> {
+        if !(10.0..=1920.0).contains(&dpi) {
+            return Err(Error::parameter(
+                "the resolution of a picture",
+                dpi,
+                "from 10 to 1920 dpi",
+            ));
+        }
+        let (path, content) = (path.as_ref(), self.png(dpi / 96.0)?);
+        write_atomically(path, |file| file.write_all(&content).map_err(Error::io("write", path)))
+    }
+
     /// Writes `stem.html`, `stem.svg`, `stem.png` (twice the pixels) and `stem.pdf` (vectors), and
     /// returns their paths. Folders are created; each file is either complete or left as it was.
     ///

@@ -7,10 +7,8 @@
 mod bars;
 mod curves;
 mod export;
-mod notebook;
 mod render;
-mod style;
-mod table;
+pub(crate) mod style;
 mod tiles;
 
 use std::fmt;
@@ -20,9 +18,11 @@ use plotly::{Layout, Plot};
 pub use bars::bars;
 pub use curves::curves;
 pub use style::{PALETTE, layout, line};
-pub use table::DisplayFrame;
 pub use tiles::{codes, image_grid};
 
+use serde_json::json;
+
+use crate::display::{Forms, Rich, base64};
 use crate::error::Result;
 
 /// A plot with the size it is drawn at.
@@ -62,32 +62,35 @@ impl Figure {
         Ok(serde_json::to_string(&self.plot)?)
     }
 
-    /// Shows the figure in a notebook cell; elsewhere prints one line about it.
-    pub fn evcxr_display(&self) {
-        if !notebook::is_running() {
-            println!("{self:?}; export(stem) writes it as HTML, SVG, PNG and PDF");
-            return;
-        }
-        let mut blocks = Vec::new();
-        let mut text = format!("{self:?}");
-        match self.json() {
-            Ok(json) => blocks.push(("application/vnd.plotly.v1+json", json)),
-            Err(error) => text.push_str(&format!(" (not shown: {error})")),
-        }
-        // Twice the pixels: sharp on screens of high density and on paper.
-        match self.png(1.0) {
-            Ok(png) => blocks.push(("image/png", notebook::base64(&png))),
-            Err(error) => text.push_str(&format!(" (no static picture: {error})")),
-        }
-        blocks.push(("text/plain", text));
-        notebook::show(&blocks);
-    }
-
     // Names of the traces that a legend would list.
     fn names(&self) -> Vec<String> {
         let json = serde_json::to_value(&self.plot).unwrap_or_default();
         let traces = json["data"].as_array().cloned().unwrap_or_default();
         traces.iter().filter_map(|trace| Some(trace["name"].as_str()?.to_owned())).collect()
+    }
+}
+
+impl Rich for Figure {
+    fn forms(&self) -> Forms {
+        let mut forms = self.quick_forms();
+        // A static picture, which stays visible where notebooks are shown without running.
+        match self.png(1.0) {
+            Ok(png) => forms.push(("image/png", json!(base64(&png)))),
+            Err(error) => {
+                let text = format!("{self:?} (no static picture: {error})");
+                forms.retain(|(mime, _)| *mime != "text/plain");
+                forms.push(("text/plain", json!(text)));
+            }
+        }
+        forms
+    }
+
+    fn quick_forms(&self) -> Forms {
+        let text = format!("{self:?}");
+        match serde_json::to_value(&self.plot) {
+            Ok(plot) => vec![("application/vnd.plotly.v1+json", plot), ("text/plain", json!(text))],
+            Err(error) => vec![("text/plain", json!(format!("{text} (not shown: {error})")))],
+        }
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) fn shade(index: usize) -> Rgba {
 }
 
 /// `value` with at most `digits` significant digits, trailing zeros removed.
-pub(super) fn significant(value: f64, digits: usize) -> String {
+pub(crate) fn significant(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".into() } else { value.to_string() };
     }

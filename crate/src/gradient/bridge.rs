@@ -26,6 +26,8 @@ unsafe extern "C" {
         result: *mut RawTensor,
     ) -> Message;
 
+    fn solvergrad_interrupt_requested() -> std::ffi::c_int;
+
     fn solvergrad_clear_gradients(tensors: *const RawTensor, count: i64) -> Message;
 
     fn solvergrad_adam(
@@ -190,6 +192,12 @@ pub(crate) fn adam_step(
             epsilon,
         )
     })
+}
+
+/// Whether the running cell has been interrupted; counts as looking at it.
+pub(crate) fn interrupt_requested() -> bool {
+    // SAFETY: no arguments; reads one int of the shim and writes another.
+    unsafe { solvergrad_interrupt_requested() != 0 }
 }
 
 /// Unsets the gradients of `tensors`: one that takes no part in the next graph has none then.

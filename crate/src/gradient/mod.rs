@@ -22,7 +22,7 @@ use crate::Result;
 use crate::solver::Solver;
 
 mod blackbox;
-mod bridge;
+pub(crate) mod bridge;
 mod identity;
 mod implicit_mle;
 mod layer;

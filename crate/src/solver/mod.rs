@@ -96,7 +96,8 @@ pub trait Enumerate: Solver {
 ///
 /// # Errors
 /// [`Error::Shape`] when `costs` is not a whole number of instances, [`Error::Cost`] for the
-/// first cost outside the solver's domain, and whatever the solver itself reports.
+/// first cost outside the solver's domain, [`Error::Interrupted`] when the notebook's user asked to
+/// stop, and whatever the solver itself reports.
 ///
 /// ```
 /// use solvergrad::solver::{KSubset, solve_batch};
@@ -132,6 +133,9 @@ pub fn solve_batch(solver: &dyn Solver, costs: &[f64]) -> Result<Vec<f64>> {
         .par_chunks(dimension)
         .zip(solutions.par_chunks_mut(dimension))
         .with_min_len(instances_per_task)
-        .try_for_each(|(cost, solution)| solver.solve(cost, solution))?;
+        .try_for_each(|(cost, solution)| {
+            crate::interrupt::check("a batch of instances was being solved")?;
+            solver.solve(cost, solution)
+        })?;
     Ok(solutions)
 }

@@ -61,7 +61,9 @@ impl Training {
     /// Trains on `train`, measures on `test` after each epoch, and returns the rows of both.
     ///
     /// `step` performs one update and returns its loss; `evaluate` returns a loss without a graph.
-    /// Both are means over their batch and receive a seed for their noise.
+    /// Both are means over their batch and receive a seed for their noise. An interrupt of the
+    /// notebook's cell ends the training after the current step: the rows of the whole epochs are
+    /// returned, the model keeps its last state.
     ///
     /// # Errors
     /// What the closures report, [`Error::Parameter`] for an empty set or batch, no epochs or a
@@ -113,15 +115,30 @@ impl Training {
             // For what draws from libtorch's own generator, dropout for instance.
             tch::manual_seed(self.seed_of(epoch, u64::MAX) as i64);
             let order = shuffled(train.len(), self.seed_of(epoch, u64::MAX - 1));
-            let trained = mean_over(train, self.batch, &order, |index, batch| {
+            let trained = match mean_over(train, self.batch, &order, |index, batch| {
                 let loss = step(&mut learner.optimizer, batch, self.seed_of(epoch, index))?;
                 progress.step(batch.len());
+                crate::interrupt::check("training")?;
                 Ok(loss.detach())
-            })?;
-            let tested = mean_over(test, self.batch, &in_order, |index, batch| {
+            }) {
+                // The model keeps the steps it made; the records end with the last whole epoch.
+                Err(Error::Interrupted(_)) => {
+                    progress.interrupted(epoch);
+                    break;
+                }
+                trained => trained?,
+            };
+            let tested = match mean_over(test, self.batch, &in_order, |index, batch| {
+                crate::interrupt::check("testing")?;
                 let _no_grad = tch::no_grad_guard();
                 evaluate(batch, self.seed_of(0, index))
-            })?;
+            }) {
+                Err(Error::Interrupted(_)) => {
+                    progress.interrupted(epoch);
+                    break;
+                }
+                tested => tested?,
+            };
             for (split, value) in [("train", trained), ("test", tested)] {
                 checkpoint.rows.push(self.row(epoch, split, value)?);
             }

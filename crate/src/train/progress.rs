@@ -1,10 +1,13 @@
+use std::fmt::Write as _;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::Training;
+use crate::display::{Html, Live, display_live, escape, is_live};
 
-/// One line per epoch, and one in between where an epoch is long: rate and time left.
+/// What a training shows while it runs: in a notebook a bar that moves, rate and time left, and the
+/// curve so far; elsewhere one line per epoch, and one in between where an epoch is long.
 #[derive(Debug)]
 pub(super) struct Progress {
     title: String,
@@ -15,9 +18,13 @@ pub(super) struct Progress {
     items_done: usize,
     start: Instant,
     last_line: Instant,
+    live: Option<Live>,
+    lines: Vec<String>,
+    curve: Vec<[f64; 2]>,
 }
 
 const QUIET: Duration = Duration::from_secs(10);
+const FRAME: Duration = Duration::from_millis(250);
 
 impl Progress {
     pub fn new(
@@ -28,7 +35,7 @@ impl Progress {
     ) -> Self {
         let label = &training.label;
         let now = Instant::now();
-        let progress = Self {
+        let mut progress = Self {
             title: format!("{} + {}", label.rule, label.projection),
             metric: training.metric.clone(),
             epochs: training.epochs,
@@ -37,6 +44,9 @@ impl Progress {
             items_done: 0,
             start: now,
             last_line: now,
+            live: is_live().then(display_live),
+            lines: Vec::new(),
+            curve: Vec::new(),
         };
         let folder = training.folder.as_deref().unwrap_or(Path::new("")).display();
         if epochs_done == training.epochs {
@@ -51,20 +61,31 @@ impl Progress {
 
     pub fn step(&mut self, items: usize) {
         self.items_done += items;
-        if self.last_line.elapsed() >= QUIET {
+        let share = self.items_done % self.items_per_epoch * 100 / self.items_per_epoch;
+        if self.live.is_some() {
+            if self.last_line.elapsed() >= FRAME {
+                self.last_line = Instant::now();
+                let epoch = self.curve.len() + 1;
+                self.draw(&format!("epoch {epoch}: {share} %  {}", self.pace()));
+            }
+        } else if self.last_line.elapsed() >= QUIET {
             self.last_line = Instant::now();
-            let share = self.items_done % self.items_per_epoch * 100 / self.items_per_epoch;
             self.line(&format!("{share:3} % of the epoch  {}", self.pace()));
         }
     }
 
     pub fn epoch(&mut self, epoch: u32, train: f64, test: f64) {
         self.last_line = Instant::now();
+        self.curve.push([train, test]);
         let (metric, epochs) = (&self.metric, self.epochs);
         let pace = self.pace();
         self.line(&format!(
             "epoch {epoch:3}/{epochs}  {metric}: train {train:.3}  test {test:.3}  {pace}"
         ));
+    }
+
+    pub fn interrupted(&mut self, epoch: u32) {
+        self.line(&format!("interrupted in epoch {epoch}; the whole epochs before it are kept"));
     }
 
     fn pace(&self) -> String {
@@ -74,8 +95,67 @@ impl Progress {
         format!("{rate:.0} items/s  {minutes:02}:{seconds:02} left")
     }
 
-    // A reader that went away must not end a training, as println! would.
-    fn line(&self, text: &str) {
-        let _ = writeln!(std::io::stdout(), "{:18} {text}", self.title);
+    fn line(&mut self, text: &str) {
+        let line = format!("{:18} {text}", self.title);
+        if self.live.is_none() {
+            // A reader that went away must not end a training, as println! would.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+        self.lines.push(line);
+        self.draw(text);
     }
+
+    fn draw(&self, text: &str) {
+        let Some(live) = &self.live else { return };
+        let share = self.items_done as f64 / self.items_left.max(1) as f64;
+        let html = format!(
+            "<div style=\"font-family: monospace; font-size: 12px\">{}: \
+             <progress value=\"{:.4}\" max=\"1\" style=\"width: 180px; height: 10px\"></progress> \
+             {}{}</div>",
+            escape(&self.title),
+            share.min(1.0),
+            escape(text),
+            sparkline(&self.curve, &self.metric),
+        );
+        live.update(&Html::new(html, self.lines.join("\n")));
+    }
+}
+
+// Training and test loss over the epochs, as an inline picture: drawn in microseconds, unlike a
+// figure.
+fn sparkline(curve: &[[f64; 2]], metric: &str) -> String {
+    const SIZE: [f64; 2] = [320.0, 80.0];
+    if curve.len() < 2 {
+        return String::new();
+    }
+    let values = || curve.iter().flatten().copied().filter(|value| value.is_finite());
+    let (least, most) = (values().fold(f64::MAX, f64::min), values().fold(f64::MIN, f64::max));
+    let mut picture = format!(
+        "<br><svg width=\"{}\" height=\"{}\" role=\"img\" aria-label=\"{metric} over epochs\">",
+        SIZE[0],
+        SIZE[1] + 4.0,
+        metric = escape(metric),
+    );
+    for (index, colour) in [(0, "#888888"), (1, "#1f77b4")] {
+        let mut points = String::new();
+        for (epoch, pair) in curve.iter().enumerate().filter(|(_, pair)| pair[index].is_finite()) {
+            let x = epoch as f64 / (curve.len() - 1) as f64 * (SIZE[0] - 4.0) + 2.0;
+            let y = (most - pair[index]) / (most - least).max(1e-300) * (SIZE[1] - 4.0) + 4.0;
+            let _ = write!(points, "{x:.1},{y:.1} ");
+        }
+        let _ = write!(
+            picture,
+            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{points}\"/>"
+        );
+    }
+    let last = curve[curve.len() - 1];
+    let _ = write!(
+        picture,
+        "</svg><br><small><span style=\"color: #888888\">train {:.3}</span> \
+         <span style=\"color: #1f77b4\">test {:.3}</span>, {}</small>",
+        last[0],
+        last[1],
+        escape(metric),
+    );
+    picture
 }

@@ -1,62 +1,80 @@
-//! Data frames as tables in notebooks.
+//! Data frames and records as tables.
 
-use polars::prelude::{AnyValue, Column, DataFrame};
+use polars::prelude::{AnyValue, Column, DataFrame, Series};
+use serde_json::json;
 
-use super::{notebook, style};
+use super::{Forms, Rich};
+use crate::figure::style;
+use crate::record::Row;
 
 const MOST_ROWS: usize = 30;
 const MOST_COLUMNS: usize = 20;
 const MOST_CHARACTERS: usize = 80;
 
-/// Shows a data frame as a table when it is the last expression of a notebook cell.
-pub trait DisplayFrame {
-    /// Shows the frame in a notebook cell; elsewhere prints it as text.
-    fn evcxr_display(&self);
-
-    /// The frame as an HTML table: its shape, names and types, at most 30 rows and 20 columns (the
-    /// first and the last ones), numbers with at most 6 significant digits.
-    fn to_html(&self) -> String;
+impl Rich for DataFrame {
+    fn forms(&self) -> Forms {
+        vec![("text/html", json!(html_table(self))), ("text/plain", json!(format!("{self:?}")))]
+    }
 }
 
-impl DisplayFrame for DataFrame {
-    fn evcxr_display(&self) {
-        if notebook::is_running() {
-            notebook::show(&[("text/html", self.to_html()), ("text/plain", format!("{self:?}"))]);
-        } else {
-            println!("{self:?}");
+impl Rich for Series {
+    fn forms(&self) -> Forms {
+        self.clone().into_frame().forms()
+    }
+}
+
+impl Rich for Column {
+    fn forms(&self) -> Forms {
+        self.clone().into_frame().forms()
+    }
+}
+
+impl Rich for [Row] {
+    fn forms(&self) -> Forms {
+        match crate::record::to_frame(self) {
+            Ok(frame) => frame.forms(),
+            Err(error) => vec![("text/plain", json!(error.to_string()))],
         }
     }
+}
 
-    fn to_html(&self) -> String {
-        let columns = shown(self.width(), MOST_COLUMNS);
-        let rows = shown(self.height(), MOST_ROWS);
-        let line = |tag: &str, cell: &dyn Fn(&Column) -> String| {
-            let cells = columns.iter().map(|place| match place {
-                Some(index) => {
-                    let column = &self.columns()[*index];
-                    let side = if column.dtype().is_primitive_numeric() { "right" } else { "left" };
-                    format!("<{tag} style=\"text-align: {side}\">{}</{tag}>", cell(column))
-                }
-                None => format!("<{tag}>…</{tag}>"),
-            });
-            format!("<tr>{}</tr>", cells.collect::<String>())
-        };
-        let names = line("th", &|column| escape(column.name()));
-        let types = line("td", &|column| {
-            let kind = escape(&column.dtype().to_string());
-            format!("<span style=\"opacity: 0.6\">{kind}</span>")
-        });
-        let body = rows.iter().map(|row| match row {
-            Some(row) => line("td", &|column| cell(column, *row)),
-            None => line("td", &|_| "…".to_owned()),
-        });
-        let body: String = body.collect();
-        let (height, width) = self.shape();
-        format!(
-            "<div><small>{height} rows × {width} columns</small><table class=\"dataframe\">\
-             <thead>{names}{types}</thead><tbody>{body}</tbody></table></div>"
-        )
+impl Rich for Vec<Row> {
+    fn forms(&self) -> Forms {
+        self.as_slice().forms()
     }
+}
+
+/// A frame as an HTML table: its shape, names and types, at most 30 rows and 20 columns (the first
+/// and the last ones), numbers with at most 6 significant digits.
+pub fn html_table(frame: &DataFrame) -> String {
+    let columns = shown(frame.width(), MOST_COLUMNS);
+    let rows = shown(frame.height(), MOST_ROWS);
+    let line = |tag: &str, cell: &dyn Fn(&Column) -> String| {
+        let cells = columns.iter().map(|place| match place {
+            Some(index) => {
+                let column = &frame.columns()[*index];
+                let side = if column.dtype().is_primitive_numeric() { "right" } else { "left" };
+                format!("<{tag} style=\"text-align: {side}\">{}</{tag}>", cell(column))
+            }
+            None => format!("<{tag}>…</{tag}>"),
+        });
+        format!("<tr>{}</tr>", cells.collect::<String>())
+    };
+    let names = line("th", &|column| escape(column.name()));
+    let types = line("td", &|column| {
+        let kind = escape(&column.dtype().to_string());
+        format!("<span style=\"opacity: 0.6\">{kind}</span>")
+    });
+    let body = rows.iter().map(|row| match row {
+        Some(row) => line("td", &|column| cell(column, *row)),
+        None => line("td", &|_| "…".to_owned()),
+    });
+    let body: String = body.collect();
+    let (height, width) = frame.shape();
+    format!(
+        "<div><small>{height} rows × {width} columns</small><table class=\"dataframe\">\
+         <thead>{names}{types}</thead><tbody>{body}</tbody></table></div>"
+    )
 }
 
 // Indices to show of `count`; None stands for those left out.
@@ -83,7 +101,8 @@ fn cell(column: &Column, row: usize) -> String {
     format!("{}…", escape(&start))
 }
 
-fn escape(text: &str) -> String {
+/// Text as it stands in HTML, on one line.
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -114,7 +133,7 @@ mod tests {
             "n" => [Some(1_234_567_890_i64)],
             "none" => [None::<i64>],
         )?;
-        let html = frame.to_html();
+        let html = html_table(&frame);
         assert!(!html.contains("<script"), "{html}");
         assert!(html.contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt; &amp; &#39;"));
         assert!(html.contains("a&lt;b"));
@@ -127,19 +146,19 @@ mod tests {
 
     #[test]
     fn caps_rows_and_columns() -> crate::Result<()> {
-        let html = df!("x" => (0..1000_i64).collect::<Vec<_>>())?.to_html();
+        let html = html_table(&df!("x" => (0..1000_i64).collect::<Vec<_>>())?);
         assert_eq!(html.matches("<tr>").count(), 2 + MOST_ROWS + 1);
         assert!(html.contains(">14</td>") && !html.contains(">15</td>"));
         assert!(html.contains(">985</td>") && html.contains("1000 rows"));
 
         let columns = (0..50).map(|i| Column::new(format!("c{i}").into(), [1_i64])).collect();
-        let html = DataFrame::new(1, columns)?.to_html();
+        let html = html_table(&DataFrame::new(1, columns)?);
         assert_eq!(html.matches("<th").count(), 1 + MOST_COLUMNS + 1);
         Ok(())
     }
 
     #[test]
     fn an_empty_frame_is_a_table_too() {
-        assert!(DataFrame::empty().to_html().contains("0 rows × 0 columns"));
+        assert!(html_table(&DataFrame::empty()).contains("0 rows × 0 columns"));
     }
 }

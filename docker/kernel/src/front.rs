@@ -1,0 +1,445 @@
+//! Fronts of the Rust tools, first on the kernel's PATH.
+//!
+//! evcxr and rust-analyzer ask `cargo` for every cell and several times at start; nearly always the
+//! answer is known. A front notes the compiler's command line of the cell crate and the answers of
+//! read-only questions, keyed by the manifest and by the content of the library, and falls back to
+//! the real tool for everything else. What it notes is kept in the kernel's folder; what the image
+//! noted when it was built ([`crate::session::warm`]) is looked up first.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::folder::{self, PREFIX};
+
+/// Stands for the kernel's folder in what is noted.
+const HERE: &str = "{kernel}";
+
+/// The compiler's command line of the cell crate.
+#[derive(Serialize, Deserialize)]
+struct Plan {
+    rustc: String,
+    arguments: Vec<String>,
+}
+
+/// `cargo` as evcxr and rust-analyzer call it.
+pub fn cargo(arguments: &[OsString]) -> Result<ExitCode> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    log(&words);
+    let verb = words
+        .iter()
+        .copied()
+        .find(|word| !word.starts_with(['-', '+']))
+        .unwrap_or("");
+    match verb {
+        "build" | "check" => build(verb, arguments),
+        "metadata" if is_validation()? => {
+            // Crates of the image need no validation before each kernel uses them.
+            println!("{{}}");
+            Ok(ExitCode::SUCCESS)
+        }
+        _ if is_question(&words) => answer(&words),
+        _ => Err(real_cargo(arguments).exec().into()),
+    }
+}
+
+/// `rustc`, for whoever looks it up on PATH.
+pub fn rustc(arguments: &[OsString]) -> Result<ExitCode> {
+    Err(Command::new(toolchain()?.join("bin/rustc"))
+        .args(arguments)
+        .exec()
+        .into())
+}
+
+/// `rustup which TOOL`: evcxr asks it for the path of the tools.
+pub fn rustup(arguments: &[OsString]) -> Result<ExitCode> {
+    match arguments
+        .iter()
+        .filter_map(|word| word.to_str())
+        .collect::<Vec<_>>()[..]
+    {
+        ["which", "cargo"] => println!("{PREFIX}/front/bin/cargo"),
+        ["which", tool] => println!("{}", toolchain()?.join("bin").join(tool).display()),
+        _ => bail!("only `rustup which TOOL` is known here"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Stands before `rustc` in a real build and notes the command line of the cell crate.
+pub fn recorder(arguments: &[OsString]) -> Result<ExitCode> {
+    let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
+    let [rustc, rest @ ..] = &words[..] else {
+        bail!("no compiler named")
+    };
+    let cell = rest.windows(2).any(|pair| pair == ["--crate-name", "ctx"]);
+    if let Some(place) = std::env::var_os("SOLVERGRAD_PLAN").filter(|_| cell) {
+        let arguments = rest.iter().map(|word| (*word).to_owned()).collect();
+        let plan = Plan {
+            rustc: (*rustc).to_owned(),
+            arguments,
+        };
+        folder::write(Path::new(&place), &hidden(&serde_json::to_string(&plan)?))?;
+    }
+    Err(Command::new(rustc).args(rest).exec().into())
+}
+
+// A build or check of the cell crate: by the noted command line where manifest and library are the
+// ones it was noted for.
+fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
+    let key = key(
+        &std::fs::read_to_string("Cargo.toml")?,
+        &folder::library_digest()?,
+    );
+    let name = format!("{key}.plan");
+    if let Some(text) = noted(&name) {
+        return compile(verb, &serde_json::from_str(&text)?);
+    }
+    folder::furnish(&std::env::current_dir()?)?;
+    // A check, too, needs the plan, and only a build makes one.
+    let arguments: Vec<OsString> = arguments
+        .iter()
+        .map(|word| {
+            if word == "check" {
+                "build".into()
+            } else {
+                word.clone()
+            }
+        })
+        .collect();
+    let mut command = real_cargo(&arguments);
+    command.env(
+        "RUSTC_WRAPPER",
+        format!("{PREFIX}/front/bin/rustc-recorder"),
+    );
+    command.env("SOLVERGRAD_PLAN", notebook_of(&name)?);
+    if verb == "build" {
+        return Err(command.exec().into());
+    }
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .context("starting cargo")?;
+    match noted(&name) {
+        Some(text) => compile(verb, &serde_json::from_str(&text)?),
+        None => {
+            std::io::stdout().write_all(&output.stdout)?;
+            Ok(ExitCode::from(101))
+        }
+    }
+}
+
+fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
+    let out = std::env::current_dir()?.join("cells");
+    std::fs::create_dir_all(&out)?;
+    std::fs::write(
+        out.join("lib.rs"),
+        with_places(&std::fs::read_to_string("src/lib.rs")?),
+    )?;
+    let mut command = Command::new(&plan.rustc);
+    let mut words = plan.arguments.iter().peekable();
+    while let Some(word) = words.next() {
+        let next = words.peek().map(|next| next.as_str()).unwrap_or_default();
+        match word.as_str() {
+            // A small crate compiles faster whole than in parts.
+            "-C" if next.starts_with("incremental=") || next.starts_with("codegen-units=") => {
+                words.next();
+            }
+            "-C" if next.starts_with("debuginfo=") || next.starts_with("strip=") => {
+                words.next();
+            }
+            "--out-dir" => {
+                words.next();
+            }
+            "src/lib.rs" => {
+                command.arg("cells/lib.rs");
+            }
+            _ if word.starts_with("--emit=") || word.starts_with("--diagnostic-width") => {}
+            _ => {
+                command.arg(word);
+            }
+        }
+    }
+    // Lines of a cell are wanted when it panics.
+    command.args(["-Cdebuginfo=line-tables-only", "-Ccodegen-units=1"]);
+    command.arg(if verb == "check" {
+        "--emit=metadata"
+    } else {
+        "--emit=link"
+    });
+    command.arg("--out-dir").arg(&out);
+    command
+        .env("CARGO_PKG_NAME", "ctx")
+        .env("CARGO_MANIFEST_DIR", std::env::current_dir()?);
+    let mut child = command
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("starting rustc")?;
+    let mut stdout = std::io::stdout().lock();
+    for line in BufReader::new(child.stderr.take().context("no stderr")?).lines() {
+        let line = line?;
+        match serde_json::from_str::<Value>(&line) {
+            Ok(message) if message["$message_type"] == "artifact" => {}
+            Ok(message) if message.is_object() => {
+                let target = json!({"name": "ctx"});
+                let text =
+                    json!({"reason": "compiler-message", "target": target, "message": message});
+                writeln!(stdout, "{text}")?;
+            }
+            _ => eprintln!("{line}"),
+        }
+    }
+    let status = child.wait()?;
+    if status.success() && verb == "build" {
+        let file = out.join("libctx.so");
+        let text = json!({
+            "reason": "compiler-artifact", "target": {"name": "ctx"}, "filenames": [file],
+        });
+        writeln!(stdout, "{text}")?;
+    }
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(101)
+    })
+}
+
+// evcxr's error type, taught to report the place of the `?` and the type of the error. No line moves.
+fn with_places(source: &str) -> String {
+    let mark = std::env::var("SOLVERGRAD_MARK").unwrap_or_default();
+    let report = format!(
+        "#[track_caller] fn from(error: T) -> Self {{ eprint!(\"\\0failed {mark}\\n{{}}\\n{{}}\\n{{}}\\0\", \
+         std::panic::Location::caller().line(), std::any::type_name::<T>(), error); if false {{"
+    );
+    match source.split_once("fn from(error: T) -> Self {") {
+        Some((before, after)) => {
+            let after = after.replacen("eprintln!(\"{}\", error);", "}", 1);
+            format!("{before}{report}{after}")
+        }
+        None => source.to_owned(),
+    }
+}
+
+// Questions whose answer depends on nothing but the manifest and the tools.
+fn is_question(words: &[&str]) -> bool {
+    words
+        .iter()
+        .any(|word| ["metadata", "--print", "config", "--version", "-V"].contains(word))
+}
+
+fn answer(words: &[&str]) -> Result<ExitCode> {
+    let place = words
+        .windows(2)
+        .find(|pair| pair[0] == "--manifest-path")
+        .map(|pair| pair[1]);
+    let manifest = place.map_or_else(|| PathBuf::from("Cargo.toml"), PathBuf::from);
+    let text = std::fs::read_to_string(&manifest).unwrap_or_default();
+    let name = format!("{}.answer", key(&text, &hidden(&words.join("\n"))));
+    if let Some(text) = noted(&name) {
+        print!("{text}");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let mut command = real_cargo(&arguments);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("starting cargo")?;
+    let mut text = String::new();
+    child
+        .stdout
+        .take()
+        .context("no stdout")?
+        .read_to_string(&mut text)?;
+    if !child.wait()?.success() {
+        print!("{text}");
+        return Ok(ExitCode::from(101));
+    }
+    if words.contains(&"metadata") {
+        text = trimmed(&text).context("in the answer of cargo metadata")?;
+    }
+    folder::write(&notebook_of(&name)?, &hidden(&text))?;
+    print!("{text}");
+    Ok(ExitCode::SUCCESS)
+}
+
+// What rust-analyzer is shown: the crates that a cell names, those that they name, and the parts
+// polars is made of as far as its interface is written in them. The rest is hundreds of crates
+// whose sources it would read for nothing. The standard library's own workspace stays whole.
+fn trimmed(text: &str) -> Result<String> {
+    let mut metadata: Value = serde_json::from_str(text)?;
+    let root = metadata["workspace_members"][0]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
+    if !root.contains("#ctx@") {
+        return Ok(text.to_owned());
+    }
+    let nodes = metadata["resolve"]["nodes"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let name_of = |id: &str| -> String {
+        let tail = id.rsplit(['#', '/']).next().unwrap_or_default();
+        tail.split('@').next().unwrap_or_default().to_owned()
+    };
+    let needs = |id: &str| -> Vec<String> {
+        let node = nodes.iter().find(|node| node["id"] == id);
+        let deps = node
+            .and_then(|node| node["deps"].as_array())
+            .cloned()
+            .unwrap_or_default();
+        let plain = |dep: &&Value| {
+            let kinds = dep["dep_kinds"].as_array();
+            kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
+        };
+        deps.iter()
+            .filter(plain)
+            .filter_map(|dep| Some(dep["pkg"].as_str()?.to_owned()))
+            .collect()
+    };
+    let mut kept = vec![root.clone()];
+    let mut queue = vec![(root, 0)];
+    while let Some((id, depth)) = queue.pop() {
+        for need in needs(&id) {
+            let name = name_of(&need);
+            let part = name.starts_with("polars-") && !HIDDEN_PARTS.contains(&name.as_str());
+            let open = part || (depth < 2 && !name.starts_with("polars-") && name != "reqwest");
+            if open && !kept.contains(&need) {
+                kept.push(need.clone());
+                queue.push((need, if part { 2 } else { depth + 1 }));
+            }
+        }
+    }
+    let keep = |id: &Value| {
+        id.as_str()
+            .is_some_and(|id| kept.iter().any(|kept| kept == id))
+    };
+    if let Some(packages) = metadata["packages"].as_array_mut() {
+        packages.retain(|package| keep(&package["id"]));
+    }
+    if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
+        nodes.retain(|node| keep(&node["id"]));
+        for node in nodes {
+            if let Some(deps) = node["deps"].as_array_mut() {
+                deps.retain(|dep| keep(&dep["pkg"]));
+            }
+            if let Some(names) = node["dependencies"].as_array_mut() {
+                names.retain(&keep);
+            }
+        }
+    }
+    Ok(metadata.to_string())
+}
+
+// Engines of polars: no type of theirs stands in what a notebook writes.
+const HIDDEN_PARTS: [&str; 10] = [
+    "polars-async",
+    "polars-expr",
+    "polars-mem-engine",
+    "polars-ooc",
+    "polars-parquet",
+    "polars-parquet-format",
+    "polars-arrow-format",
+    "polars-row",
+    "polars-sql",
+    "polars-stream",
+];
+
+// Whether evcxr asks if the dependencies that every kernel starts with exist.
+fn is_validation() -> Result<bool> {
+    let text = std::fs::read_to_string("Cargo.toml").unwrap_or_default();
+    let Some((_, wanted)) = text.split_once("evcxr_dummy_validate_dep") else {
+        return Ok(false);
+    };
+    let Some((_, wanted)) = wanted.split_once("[dependencies]") else {
+        return Ok(false);
+    };
+    let known = folder::dependencies()?;
+    Ok(known
+        .iter()
+        .any(|known| without_comment(wanted).trim() == known.trim()))
+}
+
+fn real_cargo(arguments: &[OsString]) -> Command {
+    let mut command = match toolchain() {
+        Ok(path) => Command::new(path.join("bin/cargo")),
+        Err(_) => Command::new("cargo"),
+    };
+    command.args(arguments);
+    folder::unfronted(&mut command);
+    command
+}
+
+fn toolchain() -> Result<PathBuf> {
+    let file = format!("{PREFIX}/front/toolchain");
+    let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+    Ok(PathBuf::from(text.trim()))
+}
+
+fn key(manifest: &str, more: &str) -> String {
+    let text = format!("{}\n{more}", hidden(&without_comment(manifest)));
+    let digest = Sha256::digest(text.as_bytes());
+    digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+// An edit of the library is told to rust-analyzer by a comment in the manifest.
+fn without_comment(manifest: &str) -> String {
+    let lines = manifest
+        .lines()
+        .map(|line| line.split(" # edit").next().unwrap_or_default());
+    // evcxr lists the dependencies in no fixed order.
+    let mut lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
+    if let Some(start) = lines.iter().position(|line| *line == "[dependencies]") {
+        lines[start..].sort_unstable();
+    }
+    lines.join("\n")
+}
+
+fn here() -> String {
+    std::env::var("EVCXR_TMPDIR").unwrap_or_default()
+}
+
+fn hidden(text: &str) -> String {
+    let here = here();
+    if here.is_empty() {
+        text.to_owned()
+    } else {
+        text.replace(&here, HERE)
+    }
+}
+
+fn noted(name: &str) -> Option<String> {
+    let own = notebook_of(name).ok()?;
+    let places = [own, Path::new(PREFIX).join("front/notes").join(name)];
+    let text = places
+        .iter()
+        .find_map(|place| std::fs::read_to_string(place).ok())?;
+    Some(text.replace(HERE, &here()))
+}
+
+fn notebook_of(name: &str) -> Result<PathBuf> {
+    let folder = Path::new(&here()).join("notes");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(name))
+}
+
+fn log(words: &[&str]) {
+    if let Some(file) = std::env::var_os("SOLVERGRAD_FRONT_LOG") {
+        let file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(file);
+        let _ = file.and_then(|mut file| writeln!(file, "{}", words.join(" ")));
+    }
+}
