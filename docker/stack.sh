@@ -42,3 +42,16 @@ for rlib in "$CARGO_TARGET_DIR/$triple/debug/deps"/*.rlib; do
   rm "$rlib.date"
 done
 rm -rf {"$CARGO_TARGET_DIR","$cells/target"}/{debug,$triple/debug}/incremental
+
+# The compiler resolves the path of every crate's metadata for every cell: real files in a short
+# folder make that several times faster than links in a deep one. Cargo finds links to them.
+crates=/opt/solvergrad/crates
+mkdir -p "$crates"
+for rmeta in "$CARGO_TARGET_DIR/$triple/debug/deps"/*.rmeta; do
+  [ -L "$rmeta" ] && continue
+  mv "$rmeta" "$crates/"
+  ln -s "$crates/${rmeta##*/}" "$rmeta"
+done
+for file in "$cells/target/$triple/debug/deps"/libstack*; do
+  ln -s "$file" "$crates/"
+done

@@ -138,7 +138,7 @@ impl Written {
     /// evcxr copies code line by line, functions of earlier cells included, and keeps no map; the
     /// line with the most equal neighbours is the one, the newest of equals.
     pub fn locate(&self, file: &str, line: usize) -> Option<Place> {
-        if !(file.ends_with("src/lib.rs") || file.ends_with("/cells/lib.rs"))
+        if !(file.ends_with("src/lib.rs") || file.ends_with("cells/lib.rs"))
             || file.contains("/crate/")
         {
             return None;

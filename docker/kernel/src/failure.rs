@@ -152,7 +152,7 @@ impl Failure {
 
 // A file of evcxr's, whose lines mean nothing to the author of a cell.
 fn is_generated(file: &str) -> bool {
-    file.is_empty() || file == "src/lib.rs" || file.ends_with("/cells/lib.rs")
+    file.is_empty() || file == "src/lib.rs" || file.ends_with("cells/lib.rs")
 }
 
 // `alloc::boxed::Box<dyn core::error::Error>` as it is written: `Box<dyn Error>`.
@@ -212,7 +212,7 @@ fn frames(trace: &str) -> Vec<Value> {
             let mut parts = place.rsplitn(3, ':').skip(1);
             let line: Option<u64> = parts.next().and_then(|line| line.parse().ok());
             let file = parts.next().unwrap_or_default();
-            let own = ["src/lib.rs", "/cells/lib.rs"]
+            let own = ["src/lib.rs", "cells/lib.rs"]
                 .iter()
                 .any(|own| file.ends_with(own))
                 || name.starts_with("solvergrad");

@@ -143,6 +143,7 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
         with_places(&std::fs::read_to_string("src/lib.rs")?),
     )?;
     let mut command = Command::new(&plan.rustc);
+    let crates = flat_crates()?;
     let mut words = plan.arguments.iter().peekable();
     while let Some(word) = words.next() {
         let next = words.peek().map(|next| next.as_str()).unwrap_or_default();
@@ -157,6 +158,9 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
             "--out-dir" => {
                 words.next();
             }
+            "-L" if next.ends_with("-linux-gnu/debug/deps") && crates.is_some() => {
+                words.next();
+            }
             "src/lib.rs" => {
                 command.arg("cells/lib.rs");
             }
@@ -166,6 +170,11 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
             }
         }
     }
+    command.args(
+        crates
+            .iter()
+            .flat_map(|crates| ["-L".to_owned(), format!("dependency={crates}")]),
+    );
     // Lines of a cell are wanted when it panics.
     command.args(["-Cdebuginfo=line-tables-only", "-Ccodegen-units=1"]);
     command.arg(if verb == "check" {
@@ -208,6 +217,20 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
     } else {
         ExitCode::from(101)
     })
+}
+
+// The image's folder of crates, short and flat (docker/stack.sh), where it has all that is needed.
+fn flat_crates() -> Result<Option<String>> {
+    let manifest = without_comment(&std::fs::read_to_string("Cargo.toml")?);
+    let known = folder::dependencies()?;
+    let (_, wanted) = manifest.split_once("[dependencies]").unwrap_or_default();
+    let mut wanted = wanted
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let path = format!("{PREFIX}/crates");
+    let enough = wanted.all(|line| known.iter().any(|known| known.trim() == line));
+    Ok((enough && Path::new(&path).is_dir()).then_some(path))
 }
 
 // evcxr's error type, taught to report the place of the `?` and the type of the error. No line moves.
@@ -440,6 +463,8 @@ fn log(words: &[&str]) {
             .append(true)
             .create(true)
             .open(file);
-        let _ = file.and_then(|mut file| writeln!(file, "{}", words.join(" ")));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_secs_f64();
+        let _ = file.and_then(|mut file| writeln!(file, "{now:.3} {}", words.join(" ")));
     }
 }
