@@ -47,7 +47,6 @@ lab)
   ;;
 test) exec /lab/docker/test.sh "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
-notebook) exec /opt/jupyter/bin/python /lab/docker/notebook.py "${@:2}" ;;
-doctor | data | program) current && exec solvergrad "$@" ;;
+doctor | data | notebook) current && exec solvergrad "$@" ;;
 *) exec "$@" ;;
 esac

@@ -1,29 +1,19 @@
 #!/usr/bin/env python3
-"""Runs a notebook in the real kernel and tells the truth about it.
+"""Runs a notebook in the real kernel; a failing cell ends it with exit status 1.
 
     notebook.py NOTEBOOK [--out FILE | --in-place] [--timeout SECONDS]
-
-evcxr reports a cell that panicked, or left through `?`, as a success with text on stderr. Here any
-text on stderr ends the run with exit status 1, as an error does.
 """
 import argparse
-import inspect
 import json
 import os
-import queue
 import re
 import sys
 import tempfile
 import time
-import uuid
 
 import nbformat
-from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-# Written by cargo while it works, not by the cell.
-NOISE = re.compile(r"^\s*(Compiling|Finished|Blocking|Updating|Locking|Adding)\b.*$", re.MULTILINE)
 
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -32,58 +22,15 @@ class Failure(Exception):
     """A cell failed."""
 
 
-def check(cell, index):
-    """Raises Failure when the outputs of `cell` show that it failed."""
-    outputs = cell.get("outputs", [])
-    for output in outputs:
-        if output.output_type == "error":
-            raise Failure(f"cell {index}: {output.ename}: {output.evalue}")
-    streams = [output for output in outputs if output.output_type == "stream"]
-    text = "".join(output.text for output in streams if output.name == "stderr")
-    text = NOISE.sub("", text).strip()
-    if text:
-        raise Failure(f"cell {index} wrote to stderr:\n{text}")
-
-
-def awaited(method):
-    """The next message, of a client that blocks or of one that does not."""
-    return (run_sync(method) if inspect.iscoroutinefunction(method) else method)(timeout=120)
-
-
-def late(client):
-    """What the kernel still sends after it said that the cell is done.
-
-    evcxr forwards stderr, and so the message of a panic, from a thread of its own, whenever that
-    comes to run. It keeps the order: what stands before a mark of ours has arrived with it.
-    """
-    mark = f"end of cell {uuid.uuid4()}"
-    request = client.execute(f'eprintln!("{mark}");', store_history=False)
-    outputs, idle, marked = [], False, False
-    while not (idle and marked):
-        message = awaited(client.get_iopub_msg)
-        content = message["content"]
-        if message["msg_type"] == "stream":
-            text, found, _ = content["text"].partition(mark)
-            marked = marked or bool(found)
-            if text.strip():
-                outputs.append(nbformat.v4.new_output("stream", name=content["name"], text=text))
-        elif message["msg_type"] == "error":
-            raise Failure(f"the kernel does not answer any more: {content['evalue']}")
-        elif message["parent_header"].get("msg_id") == request:
-            idle = idle or content.get("execution_state") == "idle"
-    awaited(client.get_shell_msg)
-    return outputs
-
-
 def tidy(cell):
     """Joins what a cell printed and drops what only this run can know."""
     outputs = []
     for output in cell.get("outputs", []):
-        if output.output_type == "stream" and output.name == "stderr":
-            continue
-        if outputs and output.output_type == "stream" == outputs[-1].output_type:
+        if (outputs and output.output_type == "stream" == outputs[-1].output_type
+                and output.name == outputs[-1].name):
             outputs[-1].text += output.text
             continue
+        output.pop("transient", None)
         outputs.append(output)
     cell.outputs = outputs
     cell.metadata.pop("execution", None)
@@ -95,12 +42,8 @@ def execute(client, cell, index, count):
         client.execute_cell(cell, index, execution_count=count)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         traces = [line for output in cell.get("outputs", []) for line in output.get("traceback", [])]
-        raise Failure(COLOUR.sub("", "\n".join([f"cell {index}: {error}", *traces]))) from error
-    try:
-        cell.outputs.extend(late(client.kc))
-    except queue.Empty:
-        raise Failure(f"cell {index}: the kernel fell silent") from None
-    check(cell, index)
+        text = "\n".join(traces or [str(error)])
+        raise Failure(COLOUR.sub("", f"cell {index}:\n{text}")) from error
 
 
 def client_of(book, folder, timeout):

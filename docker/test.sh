@@ -19,23 +19,20 @@ step() {
   echo "== $name: $((SECONDS - start)) s"
 }
 
-# Results of tests never replace results of record.
-smoke() {
-  SOLVERGRAD_DATA=$scratch/${FUNCNAME[1]} \
-    SOLVERGRAD_CONFIG='{"epochs": 1, "train_images": 2000, "test_images": 500}' "$@"
-}
-
 # A run that found its results ready would test nothing.
 trained() {
   grep -q 'epoch   1/1' "$1" || { echo "no training in $1"; return 1; }
 }
 
 programs() {
-  local notebook program
+  local notebook
+  solvergrad notebook check notebooks/*.ipynb --set epochs=1 || return 1
   for notebook in notebooks/*.ipynb; do
-    program=$(docker/program.sh "$notebook") && smoke "$program" >"$scratch/log" 2>&1 \
+    solvergrad notebook build "$notebook" -o "$scratch/program" --set epochs=1 || return 1
+    "$scratch/program" --set train_images=2000 --set test_images=500 --out "$scratch/program-out" >"$scratch/log" 2>&1 \
       || { tail -n 20 "$scratch/log"; echo "$notebook failed as a program"; return 1; }
     trained "$scratch/log" || return 1
+    [ -n "$(find "$scratch/program-out/results" -name '*.csv')" ] || { echo "no records"; return 1; }
     echo "$notebook: ok as a program"
   done
 }
@@ -43,8 +40,11 @@ programs() {
 notebooks() {
   local notebook
   for notebook in notebooks/*.ipynb; do
-    smoke python docker/notebook.py "$notebook" --timeout 600 --out "$scratch/run.ipynb" || return 1
-    trained "$scratch/run.ipynb" || return 1
+    rm -rf "$scratch/run"
+    solvergrad notebook run "$notebook" --out "$scratch/run" \
+      --set epochs=1 --set train_images=2000 --set test_images=500 || return 1
+    trained "$scratch/run/${notebook##*/}" || return 1
+    [ -n "$(find "$scratch/run/figures" -name '*.pdf')" ] || { echo "no figures"; return 1; }
   done
 }
 
@@ -62,6 +62,7 @@ step lints mold -run cargo --offline clippy --quiet -p solvergrad -p stack --all
 step library library
 step doctor solvergrad doctor
 step programs programs
+step conformance python docker/test_conformance.py
 step kernel python docker/test_kernel.py
 step notebooks notebooks
 

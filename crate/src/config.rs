@@ -96,6 +96,44 @@ impl Overrides {
     }
 }
 
+/// Takes the parameters of a notebook's program, as `solvergrad notebook` takes them: those it was
+/// built with (a JSON object), then those of the environment, then `--set FIELD=VALUE` and `--out
+/// FOLDER` of its command line. What stands later wins. [`Overrides::from_env`] sees the result.
+///
+/// A value is read as JSON, and as text where it is none: `--set seed=3 --set data=mnist`.
+///
+/// # Errors
+/// [`Error::Configuration`] for another argument, or for parameters that are no JSON object.
+pub fn take_command_line(built_in: &str) -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let given = Overrides::from_env()?.given;
+    let mut fields = Overrides::from_json("the program's own parameters", built_in)?.given;
+    fields.extend(given);
+    let wrong = |problem: String| Error::Configuration { variable: "command line".into(), problem };
+    let mut arguments = arguments.iter();
+    while let Some(argument) = arguments.next() {
+        match (argument.as_str(), arguments.next()) {
+            ("--set", Some(pair)) => {
+                let (field, value) = pair
+                    .split_once('=')
+                    .ok_or_else(|| wrong(format!("--set {pair}: give FIELD=VALUE")))?;
+                let text = || Value::String(value.to_owned());
+                let value = serde_json::from_str(value).unwrap_or_else(|_| text());
+                fields.insert(field.to_owned(), value);
+            }
+            // SAFETY: the first thing a program does, before it has other threads.
+            ("--out", Some(folder)) => unsafe { std::env::set_var("SOLVERGRAD_OUT", folder) },
+            _ => {
+                let usage = "the arguments are --set FIELD=VALUE and --out FOLDER";
+                return Err(wrong(format!("`{argument}`: {usage}")));
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { std::env::set_var(VARIABLE, Value::Object(fields).to_string()) };
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

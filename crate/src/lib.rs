@@ -48,7 +48,6 @@ pub mod device;
 pub mod doctor;
 pub mod interrupt;
 pub mod prelude;
-pub mod program;
 
 pub use error::{Error, Result};
 

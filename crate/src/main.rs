@@ -1,13 +1,15 @@
 //! The command line of solvergrad: `solvergrad --help`.
 
+use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, value_parser};
 use solvergrad::data::{self, FileStatus, ImageSet};
-use solvergrad::{Error, doctor, program};
+use solvergrad::{Error, doctor};
 
 /// Why a command ends without success.
 enum Failure {
@@ -58,16 +60,6 @@ fn command_line() -> Command {
         .value_parser(value_parser!(PathBuf))
         .global(true)
         .help("Folder of all data [default: $SOLVERGRAD_DATA, /lab/data or ./data]");
-    let notebook = Arg::new("notebook")
-        .value_name("NOTEBOOK")
-        .value_parser(value_parser!(PathBuf))
-        .required(true)
-        .help("The .ipynb file");
-    let out = Arg::new("out")
-        .long("out")
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("Where to write the program");
     Command::new("solvergrad")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Learning through combinatorial solvers")
@@ -93,10 +85,16 @@ fn command_line() -> Command {
                 ),
         )
         .subcommand(
-            Command::new("program")
-                .about("Write the code of a notebook as a Rust program")
-                .arg(notebook)
-                .arg(out),
+            Command::new("notebook")
+                .about("Check a notebook, build it as a program, or run it: `notebook --help`")
+                .disable_help_flag(true)
+                .arg(
+                    Arg::new("arguments")
+                        .num_args(0..)
+                        .trailing_var_arg(true)
+                        .allow_hyphen_values(true)
+                        .value_parser(value_parser!(OsString)),
+                ),
         )
 }
 
@@ -104,15 +102,19 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("doctor", _)) => examine(),
         Some(("data", matches)) => data_command(matches),
-        Some(("program", matches)) => {
-            let out = matches.get_one::<PathBuf>("out").map(PathBuf::as_path);
-            match matches.get_one::<PathBuf>("notebook") {
-                Some(notebook) => Ok(program::write(notebook, out)?),
-                None => Err(Failure::Message("no notebook given".to_owned())),
-            }
-        }
+        Some(("notebook", matches)) => notebook(matches),
         _ => Err(Failure::Message("unknown command".to_owned())),
     }
+}
+
+// The kernel knows what a cell means, so it is the kernel that makes programs of notebooks.
+fn notebook(matches: &ArgMatches) -> Result<(), Failure> {
+    let arguments = matches.get_many::<OsString>("arguments").into_iter().flatten();
+    let program = "solvergrad-kernel";
+    let error = process::Command::new(program).arg("notebook").args(arguments).exec();
+    Err(Failure::Message(format!(
+        "cannot start {program}: {error}; notebooks need the image's kernel"
+    )))
 }
 
 fn examine() -> Result<(), Failure> {

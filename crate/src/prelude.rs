@@ -1,7 +1,7 @@
 //! What a notebook has at hand after the kernel starts.
 
 pub use crate::config::Overrides;
-pub use crate::data::{Dataset, ImageSet, Images, data_folder};
+pub use crate::data::{Dataset, ImageSet, Images, data_folder, output_folder};
 pub use crate::device::device;
 pub use crate::display::{Best, Html, LatexTable, Live, Rich, clear_output, display, display_live};
 pub use crate::figure::{self, Figure};
@@ -9,6 +9,7 @@ pub use crate::gradient::{
     Blackbox, Identity, ImplicitMle, ImplicitMleScale, Noise, Projection, Rule, SolverLayer,
     StraightThrough, SumOfGammaScale, derive_seed,
 };
+pub use crate::interrupt;
 pub use crate::loss::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
 pub use crate::metric;
 pub use crate::model::Mlp;

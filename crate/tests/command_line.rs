@@ -52,6 +52,6 @@ fn a_damaged_data_set_is_named_with_a_cure() {
 
 #[test]
 fn what_is_no_notebook_is_named() {
-    let message = fails(&["program", "/nowhere.ipynb"], &[]);
-    assert!(message.contains("cannot read /nowhere.ipynb"), "{message}");
+    let message = fails(&["notebook", "check", "/nowhere.ipynb"], &[]);
+    assert!(message.contains("/nowhere.ipynb"), "{message}");
 }

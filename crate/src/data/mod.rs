@@ -206,6 +206,15 @@ pub fn data_folder() -> PathBuf {
     }
 }
 
+/// The folder that records, checkpoints and figures are written to: `SOLVERGRAD_OUT`, else the
+/// [`data_folder`].
+pub fn output_folder() -> PathBuf {
+    match std::env::var_os("SOLVERGRAD_OUT").filter(|folder| !folder.is_empty()) {
+        Some(folder) => folder.into(),
+        None => data_folder(),
+    }
+}
+
 fn unfit(path: &Path, problem: String) -> Error {
     let cure = "the files do not belong together or are damaged: get all four again";
     Error::File { path: path.to_path_buf(), problem, cure: cure.to_owned() }

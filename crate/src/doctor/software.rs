@@ -27,7 +27,7 @@ pub(super) fn entries() -> Vec<Entry> {
         computes(),
         library("polars"),
         library("plotly"),
-        kernel(),
+        program("kernel", "solvergrad-kernel"),
         jupyter(),
         folder("kernel spec", "/opt/jupyter/share/jupyter/kernels/solvergrad"),
         folder("warm build", "/opt/solvergrad/cells/target"),
@@ -131,18 +131,6 @@ fn layer_gradient() -> crate::Result<Vec<f64>> {
     let loss = solution.f_dot(&Tensor::f_from_slice(&[1.0, 0.0, 0.0, 0.0])?)?;
     loss.f_backward()?;
     Ok(Vec::try_from(&costs.f_grad()?)?)
-}
-
-fn kernel() -> Entry {
-    let Some(path) = on_path("evcxr_jupyter") else {
-        return missing("kernel", "evcxr_jupyter is not on PATH: no notebooks".to_owned());
-    };
-    // The program cannot tell; what installed it left a note beside its folder.
-    let installed = path.ancestors().nth(2).map(|root| root.join(".crates.toml"));
-    let installed = installed.and_then(|list| fs::read_to_string(list).ok()).unwrap_or_default();
-    let version =
-        installed.split_once("evcxr_jupyter ").and_then(|(_, rest)| rest.split(' ').next());
-    Entry::ok("kernel", format!("evcxr_jupyter {}", version.unwrap_or("of unknown version")))
 }
 
 fn jupyter() -> Entry {

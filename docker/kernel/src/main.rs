@@ -10,6 +10,7 @@ mod child;
 mod failure;
 mod folder;
 mod front;
+mod notebook;
 mod server;
 mod session;
 mod stream;
@@ -62,10 +63,18 @@ fn run(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
             let connection = serde_json::from_str(&text).with_context(|| format!("in {file}"))?;
             server::run(&connection).map(|()| ExitCode::SUCCESS)
         }
+        ["notebook", ..] => notebook::main(&arguments[1..]),
+        ["--version"] => {
+            println!(
+                "solvergrad-kernel {} (evcxr 0.22.0)",
+                env!("CARGO_PKG_VERSION")
+            );
+            Ok(ExitCode::SUCCESS)
+        }
         ["warm"] => session::warm().map(|()| ExitCode::SUCCESS),
         _ => bail!(
-            "usage: {name} connect CONNECTION_FILE (started by Jupyter) | warm (fills the \
-             memory of the fronts, when the image is built)"
+            "usage: {name} connect CONNECTION_FILE (started by Jupyter) | notebook check|build|run \
+             | warm (fills the memory of the fronts, when the image is built) | --version"
         ),
     }
 }
