@@ -52,6 +52,6 @@ for rmeta in "$CARGO_TARGET_DIR/$triple/debug/deps"/*.rmeta; do
   mv "$rmeta" "$crates/"
   ln -s "$crates/${rmeta##*/}" "$rmeta"
 done
-for file in "$cells/target/$triple/debug/deps"/libstack*; do
+for file in "$cells/target/$triple/debug/deps"/libstack{.so,-*.rmeta}; do
   ln -s "$file" "$crates/"
 done

@@ -2,10 +2,10 @@
 """The kernel against Jupyter's own conformance tests."""
 import unittest
 
-from jupyter_kernel_test import KernelTests
+import jupyter_kernel_test
 
 
-class Conformance(KernelTests):
+class Conformance(jupyter_kernel_test.KernelTests):
     kernel_name = "solvergrad"
     language_name = "rust"
     file_extension = ".rs"

@@ -53,10 +53,7 @@ fn last_expression(code: &str) -> Option<std::ops::Range<usize>> {
 /// Whether code can be run as it is, or a line is missing (what `is_complete` asks).
 pub fn is_complete(code: &str) -> Completeness {
     let body = format!("fn f(){{{code}\n}}");
-    if SourceFile::parse(&body, Edition::Edition2024)
-        .errors()
-        .is_empty()
-    {
+    if SourceFile::parse(&body, Edition::Edition2024).errors().is_empty() {
         return Completeness::Complete;
     }
     let mut depth = 0_i32;
@@ -151,33 +148,18 @@ impl Written {
         let mut best: Option<(usize, Place)> = None;
         for (cell, code) in &self.cells {
             let lines: Vec<&str> = code.lines().map(plain).collect();
-            for (index, _) in lines
-                .iter()
-                .enumerate()
-                .filter(|(_, text)| **text == wanted)
-            {
+            for (index, _) in lines.iter().enumerate().filter(|(_, text)| **text == wanted) {
                 let equal = |step: isize| {
                     let one = index.checked_add_signed(step).and_then(|at| lines.get(at));
-                    let other = (line - 1)
-                        .checked_add_signed(step)
-                        .and_then(|at| generated.get(at));
+                    let other =
+                        (line - 1).checked_add_signed(step).and_then(|at| generated.get(at));
                     one.is_some() && one == other
                 };
                 let before = (1..=5_isize).take_while(|step| equal(-step)).count();
                 let after = (1..=5_isize).take_while(|step| equal(*step)).count();
-                if best
-                    .as_ref()
-                    .is_none_or(|(most, _)| before + after >= *most)
-                {
+                if best.as_ref().is_none_or(|(most, _)| before + after >= *most) {
                     let text = code.lines().nth(index).unwrap_or_default().to_owned();
-                    best = Some((
-                        before + after,
-                        Place {
-                            cell: *cell,
-                            line: index + 1,
-                            text,
-                        },
-                    ));
+                    best = Some((before + after, Place { cell: *cell, line: index + 1, text }));
                 }
             }
         }
@@ -188,10 +170,7 @@ impl Written {
 // A line without what the kernel put around it.
 fn plain(line: &str) -> &str {
     let line = line.trim();
-    match line
-        .strip_prefix(SHOW)
-        .and_then(|line| line.strip_prefix('('))
-    {
+    match line.strip_prefix(SHOW).and_then(|line| line.strip_prefix('(')) {
         Some(rest) => rest.strip_suffix(");").unwrap_or(rest),
         None => line,
     }
@@ -205,16 +184,10 @@ mod tests {
     fn only_a_last_expression_is_shown() {
         let cases = [
             ("1 + 1", "solvergrad::show!(1 + 1);"),
-            (
-                "let x = 1;\nx // it",
-                "let x = 1;\nsolvergrad::show!(x); // it",
-            ),
+            ("let x = 1;\nx // it", "let x = 1;\nsolvergrad::show!(x); // it"),
             ("let x = 1;", "let x = 1;"),
             ("fn f() {}", "fn f() {}"),
-            (
-                ":vars\n// c\n\nf(\n  2,\n)?",
-                ":vars\n// c\n\nsolvergrad::show!(f(\n  2,\n)?);",
-            ),
+            (":vars\n// c\n\nf(\n  2,\n)?", ":vars\n// c\n\nsolvergrad::show!(f(\n  2,\n)?);"),
             (":vars", ":vars"),
             ("a + ", "a + "),
             ("use a::b;\nb", "use a::b;\nsolvergrad::show!(b);"),
@@ -243,10 +216,7 @@ mod tests {
     #[test]
     fn lines_are_found_again() {
         let mut written = Written::default();
-        written.note(
-            1,
-            "fn halve(x: u32) -> u32 {\n    assert!(x > 0);\n    x / 2\n}",
-        );
+        written.note(1, "fn halve(x: u32) -> u32 {\n    assert!(x > 0);\n    x / 2\n}");
         written.note(2, "let y = 1;\nassert!(x > 0);\nhalve(0)");
         written.compiled(
             "#![allow(x)]\nfn halve(x: u32) -> u32 {\n    assert!(x > 0);\n    x / 2\n}\n\

@@ -132,10 +132,9 @@ fn own(descriptor: RawFd) -> Result<File> {
 fn preload() -> Option<libloading::Library> {
     // SAFETY: loading runs the constructors of libtorch and of the library's own shim.
     let shim = unsafe { libloading::Library::new("libsolvergrad_shim.so") }.ok()?;
-    for (name, place) in [
-        (c"solvergrad_interrupt", &FLAG),
-        (c"solvergrad_interrupt_checks", &CHECKS),
-    ] {
+    for (name, place) in
+        [(c"solvergrad_interrupt", &FLAG), (c"solvergrad_interrupt_checks", &CHECKS)]
+    {
         // SAFETY: both are ints of the shim.
         if let Ok(value) = unsafe { shim.get::<*mut libc::c_int>(name.to_bytes_with_nul()) } {
             place.store(*value, Ordering::SeqCst);
@@ -172,25 +171,23 @@ fn watch_interrupts() -> Result<()> {
     }
     // SAFETY: the read end was just made and belongs to nobody else.
     let mut bell = unsafe { File::from_raw_fd(ends[0]) };
-    std::thread::Builder::new()
-        .name("interrupts".to_owned())
-        .spawn(move || {
-            let mut byte = [0];
-            while std::io::Read::read_exact(&mut bell, &mut byte).is_ok() {
-                let end = std::time::Instant::now() + PATIENCE;
-                while RUNNING.load(Ordering::SeqCst) {
-                    let checks = CHECKS.load(Ordering::SeqCst);
-                    // SAFETY: null, or an int of the shim.
-                    if !checks.is_null() && unsafe { checks.read_volatile() } > 0 {
-                        break;
-                    }
-                    if std::time::Instant::now() > end {
-                        // SAFETY: ends this process, which is what was asked for.
-                        unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
-                    }
-                    std::thread::sleep(Duration::from_millis(50));
+    std::thread::Builder::new().name("interrupts".to_owned()).spawn(move || {
+        let mut byte = [0];
+        while std::io::Read::read_exact(&mut bell, &mut byte).is_ok() {
+            let end = std::time::Instant::now() + PATIENCE;
+            while RUNNING.load(Ordering::SeqCst) {
+                let checks = CHECKS.load(Ordering::SeqCst);
+                // SAFETY: null, or an int of the shim.
+                if !checks.is_null() && unsafe { checks.read_volatile() } > 0 {
+                    break;
                 }
+                if std::time::Instant::now() > end {
+                    // SAFETY: ends this process, which is what was asked for.
+                    unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+                }
+                std::thread::sleep(Duration::from_millis(50));
             }
-        })?;
+        }
+    })?;
     Ok(())
 }

@@ -29,11 +29,7 @@ impl Failure {
     pub fn new(name: &str, value: impl Into<String>) -> Self {
         let value = value.into();
         let traceback = vec![format!("{RED}{name}{PLAIN}: {value}")];
-        Self {
-            name: name.to_owned(),
-            value,
-            traceback,
-        }
+        Self { name: name.to_owned(), value, traceback }
     }
 
     /// With further lines below.
@@ -48,15 +44,11 @@ impl Failure {
         let cell = format!("cell {count}");
         for error in errors {
             let report = error.build_report(cell.clone(), code.to_owned(), Theme::Light);
-            let drawn = report
-                .filter(|_| error.is_from_user_code())
-                .and_then(|report| {
-                    let mut bytes = Vec::new();
-                    report
-                        .write(ariadne::sources([(cell.clone(), code)]), &mut bytes)
-                        .ok()?;
-                    Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
-                });
+            let drawn = report.filter(|_| error.is_from_user_code()).and_then(|report| {
+                let mut bytes = Vec::new();
+                report.write(ariadne::sources([(cell.clone(), code)]), &mut bytes).ok()?;
+                Some(String::from_utf8_lossy(&bytes).trim_end().to_owned())
+            });
             match drawn {
                 Some(text) => traceback.extend(text.lines().map(str::to_owned)),
                 None => {
@@ -72,23 +64,11 @@ impl Failure {
                     }
                 }
             }
-            traceback.extend(
-                error
-                    .help()
-                    .iter()
-                    .map(|help| format!("{BOLD}help{PLAIN}: {help}")),
-            );
+            traceback.extend(error.help().iter().map(|help| format!("{BOLD}help{PLAIN}: {help}")));
             traceback.extend(error.evcxr_extra_hint().map(str::to_owned));
         }
-        let first = errors
-            .first()
-            .map(CompilationError::message)
-            .unwrap_or_default();
-        Self {
-            name: "CompileError".to_owned(),
-            value: first,
-            traceback,
-        }
+        let first = errors.first().map(CompilationError::message).unwrap_or_default();
+        Self { name: "CompileError".to_owned(), value: first, traceback }
     }
 
     /// A panic, from the report of [`install`]'s hook.
@@ -105,11 +85,7 @@ impl Failure {
             .filter_map(|frame| {
                 let (name, file) = (frame["name"].as_str()?, frame["file"].as_str()?);
                 let line = frame["line"].as_u64()? as usize;
-                let name = if name.contains("run_user_code") {
-                    "the cell"
-                } else {
-                    name
-                };
+                let name = if name.contains("run_user_code") { "the cell" } else { name };
                 Some(match written.locate(file, line) {
                     Some(place) => format!("  in {name}, {}", place.title()),
                     None if is_generated(file) => return None,
@@ -136,13 +112,8 @@ impl Failure {
         match written.locate(file, line) {
             Some(place) => {
                 let number = place.line.to_string();
-                self.traceback.push(format!(
-                    "{} --> {}",
-                    " ".repeat(number.len()),
-                    place.title()
-                ));
-                self.traceback
-                    .push(format!("{BOLD}{number} |{PLAIN} {}", place.text));
+                self.traceback.push(format!("{} --> {}", " ".repeat(number.len()), place.title()));
+                self.traceback.push(format!("{BOLD}{number} |{PLAIN} {}", place.text));
             }
             None if !is_generated(file) => self.traceback.push(format!("  --> {file}:{line}")),
             None => {}
@@ -186,14 +157,9 @@ pub fn install(mark: &str) {
 
 fn report(panic: &PanicHookInfo) -> Value {
     let payload = panic.payload();
-    let text = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned());
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-    let thread = std::thread::current()
-        .name()
-        .unwrap_or("a thread")
-        .to_owned();
+    let thread = std::thread::current().name().unwrap_or("a thread").to_owned();
     json!({
         "message": text.unwrap_or_else(|| "a panic without a message".to_owned()),
         "file": panic.location().map(|place| place.file()),
@@ -212,9 +178,7 @@ fn frames(trace: &str) -> Vec<Value> {
             let mut parts = place.rsplitn(3, ':').skip(1);
             let line: Option<u64> = parts.next().and_then(|line| line.parse().ok());
             let file = parts.next().unwrap_or_default();
-            let own = ["src/lib.rs", "cells/lib.rs"]
-                .iter()
-                .any(|own| file.ends_with(own))
+            let own = ["src/lib.rs", "cells/lib.rs"].iter().any(|own| file.ends_with(own))
                 || name.starts_with("solvergrad");
             if own && !name.contains("evcxr") && !name.contains("FnOnce") {
                 frames.push(

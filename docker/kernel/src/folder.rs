@@ -23,25 +23,17 @@ impl Folder {
     pub fn new() -> Result<Self> {
         // SAFETY: getuid has no preconditions and cannot fail.
         let user = unsafe { libc::getuid() };
-        let base = std::env::var_os("SOLVERGRAD_KERNELS").map_or_else(
-            || PathBuf::from(format!("/var/tmp/solvergrad-{user}")),
-            PathBuf::from,
-        );
+        let base = std::env::var_os("SOLVERGRAD_KERNELS")
+            .map_or_else(|| PathBuf::from(format!("/var/tmp/solvergrad-{user}")), PathBuf::from);
         std::fs::create_dir_all(&base).with_context(|| format!("creating {}", base.display()))?;
         for entry in std::fs::read_dir(&base)?.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let owner = name
-                .strip_prefix("kernel-")
-                .and_then(|name| name.split('.').next());
+            let owner = name.strip_prefix("kernel-").and_then(|name| name.split('.').next());
             if owner.is_some_and(|owner| !Path::new("/proc").join(owner).exists()) {
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
-        let own = format!(
-            "kernel-{}.{}",
-            std::process::id(),
-            &uuid::Uuid::new_v4().simple()
-        );
+        let own = format!("kernel-{}.{}", std::process::id(), &uuid::Uuid::new_v4().simple());
         let path = base.join(&own[..own.len() - 24]);
         std::fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
         Ok(Self(path))
@@ -73,10 +65,7 @@ pub fn library_digest() -> Result<String> {
     let mut folders = vec![root.join("src")];
     while let Some(folder) = folders.pop() {
         let entries = std::fs::read_dir(&folder);
-        for entry in entries
-            .with_context(|| format!("reading {}", folder.display()))?
-            .flatten()
-        {
+        for entry in entries.with_context(|| format!("reading {}", folder.display()))?.flatten() {
             let path = entry.path();
             // What editors leave beside a file is not part of the library.
             if path.is_dir() {
@@ -94,24 +83,16 @@ pub fn library_digest() -> Result<String> {
         hash.update(format!("{} {}\n", name.display(), text.len()));
         hash.update(&text);
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The crates every notebook starts with, as lines `name = ...` of a manifest.
 pub fn dependencies() -> Result<Vec<String>> {
     let file = format!("{PREFIX}/kernel/dependencies.toml");
     let text = std::fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
-    let lines = text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with(['#', '[']));
     let library = library().display().to_string();
-    Ok(lines
-        .map(|line| line.replace("\"/lab/crate\"", &format!("\"{library}\"")))
-        .collect())
+    Ok(lines.map(|line| line.replace("\"/lab/crate\"", &format!("\"{library}\""))).collect())
 }
 
 /// Gives a folder what cargo needs to compile there: links to everything the image has compiled.
@@ -121,9 +102,7 @@ pub fn furnish(folder: &Path) -> Result<()> {
         let cells = format!("{PREFIX}/cells");
         let _ = std::fs::copy(format!("{cells}/Cargo.lock"), folder.join("Cargo.lock"));
         let mut farm = Command::new(format!("{PREFIX}/kernel/farm.sh"));
-        farm.arg(format!("{cells}/target"))
-            .arg(&target)
-            .args(["solvergrad|ctx", "copy"]);
+        farm.arg(format!("{cells}/target")).arg(&target).args(["solvergrad|ctx", "copy"]);
         let incremental = "x86_64-unknown-linux-gnu/debug/incremental";
         let mut copy = Command::new("cp");
         copy.arg("-a")
@@ -131,9 +110,7 @@ pub fn furnish(folder: &Path) -> Result<()> {
             .arg(target.join("x86_64-unknown-linux-gnu/debug/"));
         for mut command in [farm, copy] {
             unfronted(&mut command);
-            let status = command
-                .status()
-                .with_context(|| format!("starting {command:?}"))?;
+            let status = command.status().with_context(|| format!("starting {command:?}"))?;
             if !status.success() {
                 bail!("{command:?} failed: {status}");
             }
@@ -174,10 +151,7 @@ mod tests {
         let base = tempfile::tempdir().expect("a temporary folder");
         // SAFETY: no other thread of the test reads the environment.
         unsafe { std::env::set_var("SOLVERGRAD_KERNELS", base.path()) };
-        let (dead, alive) = (
-            "kernel-4194305.dead",
-            format!("kernel-{}.x", std::process::id()),
-        );
+        let (dead, alive) = ("kernel-4194305.dead", format!("kernel-{}.x", std::process::id()));
         for name in [dead, &alive] {
             std::fs::create_dir(base.path().join(name)).expect("a folder");
         }

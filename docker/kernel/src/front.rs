@@ -33,11 +33,7 @@ struct Plan {
 pub fn cargo(arguments: &[OsString]) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     log(&words);
-    let verb = words
-        .iter()
-        .copied()
-        .find(|word| !word.starts_with(['-', '+']))
-        .unwrap_or("");
+    let verb = words.iter().copied().find(|word| !word.starts_with(['-', '+'])).unwrap_or("");
     match verb {
         "build" | "check" => build(verb, arguments),
         "metadata" if is_validation()? => {
@@ -52,19 +48,12 @@ pub fn cargo(arguments: &[OsString]) -> Result<ExitCode> {
 
 /// `rustc`, for whoever looks it up on PATH.
 pub fn rustc(arguments: &[OsString]) -> Result<ExitCode> {
-    Err(Command::new(toolchain()?.join("bin/rustc"))
-        .args(arguments)
-        .exec()
-        .into())
+    Err(Command::new(toolchain()?.join("bin/rustc")).args(arguments).exec().into())
 }
 
 /// `rustup which TOOL`: evcxr asks it for the path of the tools.
 pub fn rustup(arguments: &[OsString]) -> Result<ExitCode> {
-    match arguments
-        .iter()
-        .filter_map(|word| word.to_str())
-        .collect::<Vec<_>>()[..]
-    {
+    match arguments.iter().filter_map(|word| word.to_str()).collect::<Vec<_>>()[..] {
         ["which", "cargo"] => println!("{PREFIX}/front/bin/cargo"),
         ["which", tool] => println!("{}", toolchain()?.join("bin").join(tool).display()),
         _ => bail!("only `rustup which TOOL` is known here"),
@@ -75,16 +64,11 @@ pub fn rustup(arguments: &[OsString]) -> Result<ExitCode> {
 /// Stands before `rustc` in a real build and notes the command line of the cell crate.
 pub fn recorder(arguments: &[OsString]) -> Result<ExitCode> {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
-    let [rustc, rest @ ..] = &words[..] else {
-        bail!("no compiler named")
-    };
+    let [rustc, rest @ ..] = &words[..] else { bail!("no compiler named") };
     let cell = rest.windows(2).any(|pair| pair == ["--crate-name", "ctx"]);
     if let Some(place) = std::env::var_os("SOLVERGRAD_PLAN").filter(|_| cell) {
         let arguments = rest.iter().map(|word| (*word).to_owned()).collect();
-        let plan = Plan {
-            rustc: (*rustc).to_owned(),
-            arguments,
-        };
+        let plan = Plan { rustc: (*rustc).to_owned(), arguments };
         folder::write(Path::new(&place), &hidden(&serde_json::to_string(&plan)?))?;
     }
     Err(Command::new(rustc).args(rest).exec().into())
@@ -93,10 +77,7 @@ pub fn recorder(arguments: &[OsString]) -> Result<ExitCode> {
 // A build or check of the cell crate: by the noted command line where manifest and library are the
 // ones it was noted for.
 fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
-    let key = key(
-        &std::fs::read_to_string("Cargo.toml")?,
-        &folder::library_digest()?,
-    );
+    let key = key(&std::fs::read_to_string("Cargo.toml")?, &folder::library_digest()?);
     let name = format!("{key}.plan");
     if let Some(text) = noted(&name) {
         return compile(verb, &serde_json::from_str(&text)?);
@@ -105,27 +86,15 @@ fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
     // A check, too, needs the plan, and only a build makes one.
     let arguments: Vec<OsString> = arguments
         .iter()
-        .map(|word| {
-            if word == "check" {
-                "build".into()
-            } else {
-                word.clone()
-            }
-        })
+        .map(|word| if word == "check" { "build".into() } else { word.clone() })
         .collect();
     let mut command = real_cargo(&arguments);
-    command.env(
-        "RUSTC_WRAPPER",
-        format!("{PREFIX}/front/bin/rustc-recorder"),
-    );
+    command.env("RUSTC_WRAPPER", format!("{PREFIX}/front/bin/rustc-recorder"));
     command.env("SOLVERGRAD_PLAN", notebook_of(&name)?);
     if verb == "build" {
         return Err(command.exec().into());
     }
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .context("starting cargo")?;
+    let output = command.stderr(Stdio::inherit()).output().context("starting cargo")?;
     match noted(&name) {
         Some(text) => compile(verb, &serde_json::from_str(&text)?),
         None => {
@@ -138,10 +107,7 @@ fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
 fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
     let out = std::env::current_dir()?.join("cells");
     std::fs::create_dir_all(&out)?;
-    std::fs::write(
-        out.join("lib.rs"),
-        with_places(&std::fs::read_to_string("src/lib.rs")?),
-    )?;
+    std::fs::write(out.join("lib.rs"), with_places(&std::fs::read_to_string("src/lib.rs")?))?;
     let mut command = Command::new(&plan.rustc);
     let crates = flat_crates()?;
     let mut words = plan.arguments.iter().peekable();
@@ -170,26 +136,14 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
             }
         }
     }
-    command.args(
-        crates
-            .iter()
-            .flat_map(|crates| ["-L".to_owned(), format!("dependency={crates}")]),
-    );
+    command
+        .args(crates.iter().flat_map(|crates| ["-L".to_owned(), format!("dependency={crates}")]));
     // Lines of a cell are wanted when it panics.
     command.args(["-Cdebuginfo=line-tables-only", "-Ccodegen-units=1"]);
-    command.arg(if verb == "check" {
-        "--emit=metadata"
-    } else {
-        "--emit=link"
-    });
+    command.arg(if verb == "check" { "--emit=metadata" } else { "--emit=link" });
     command.arg("--out-dir").arg(&out);
-    command
-        .env("CARGO_PKG_NAME", "ctx")
-        .env("CARGO_MANIFEST_DIR", std::env::current_dir()?);
-    let mut child = command
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("starting rustc")?;
+    command.env("CARGO_PKG_NAME", "ctx").env("CARGO_MANIFEST_DIR", std::env::current_dir()?);
+    let mut child = command.stderr(Stdio::piped()).spawn().context("starting rustc")?;
     let mut stdout = std::io::stdout().lock();
     for line in BufReader::new(child.stderr.take().context("no stderr")?).lines() {
         let line = line?;
@@ -212,11 +166,7 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
         });
         writeln!(stdout, "{text}")?;
     }
-    Ok(if status.success() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(101)
-    })
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::from(101) })
 }
 
 // The image's folder of crates, short and flat (docker/stack.sh), where it has all that is needed.
@@ -224,10 +174,7 @@ fn flat_crates() -> Result<Option<String>> {
     let manifest = without_comment(&std::fs::read_to_string("Cargo.toml")?);
     let known = folder::dependencies()?;
     let (_, wanted) = manifest.split_once("[dependencies]").unwrap_or_default();
-    let mut wanted = wanted
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty());
+    let mut wanted = wanted.lines().map(str::trim).filter(|line| !line.is_empty());
     let path = format!("{PREFIX}/crates");
     let enough = wanted.all(|line| known.iter().any(|known| known.trim() == line));
     Ok((enough && Path::new(&path).is_dir()).then_some(path))
@@ -251,16 +198,11 @@ fn with_places(source: &str) -> String {
 
 // Questions whose answer depends on nothing but the manifest and the tools.
 fn is_question(words: &[&str]) -> bool {
-    words
-        .iter()
-        .any(|word| ["metadata", "--print", "config", "--version", "-V"].contains(word))
+    words.iter().any(|word| ["metadata", "--print", "config", "--version", "-V"].contains(word))
 }
 
 fn answer(words: &[&str]) -> Result<ExitCode> {
-    let place = words
-        .windows(2)
-        .find(|pair| pair[0] == "--manifest-path")
-        .map(|pair| pair[1]);
+    let place = words.windows(2).find(|pair| pair[0] == "--manifest-path").map(|pair| pair[1]);
     let manifest = place.map_or_else(|| PathBuf::from("Cargo.toml"), PathBuf::from);
     let text = std::fs::read_to_string(&manifest).unwrap_or_default();
     let name = format!("{}.answer", key(&text, &hidden(&words.join("\n"))));
@@ -270,16 +212,9 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     }
     let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
     let mut command = real_cargo(&arguments);
-    let mut child = command
-        .stdout(Stdio::piped())
-        .spawn()
-        .context("starting cargo")?;
+    let mut child = command.stdout(Stdio::piped()).spawn().context("starting cargo")?;
     let mut text = String::new();
-    child
-        .stdout
-        .take()
-        .context("no stdout")?
-        .read_to_string(&mut text)?;
+    child.stdout.take().context("no stdout")?.read_to_string(&mut text)?;
     if !child.wait()?.success() {
         print!("{text}");
         return Ok(ExitCode::from(101));
@@ -297,35 +232,23 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
 // whose sources it would read for nothing. The standard library's own workspace stays whole.
 fn trimmed(text: &str) -> Result<String> {
     let mut metadata: Value = serde_json::from_str(text)?;
-    let root = metadata["workspace_members"][0]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let root = metadata["workspace_members"][0].as_str().unwrap_or_default().to_owned();
     if !root.contains("#ctx@") {
         return Ok(text.to_owned());
     }
-    let nodes = metadata["resolve"]["nodes"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let nodes = metadata["resolve"]["nodes"].as_array().cloned().unwrap_or_default();
     let name_of = |id: &str| -> String {
         let tail = id.rsplit(['#', '/']).next().unwrap_or_default();
         tail.split('@').next().unwrap_or_default().to_owned()
     };
     let needs = |id: &str| -> Vec<String> {
         let node = nodes.iter().find(|node| node["id"] == id);
-        let deps = node
-            .and_then(|node| node["deps"].as_array())
-            .cloned()
-            .unwrap_or_default();
+        let deps = node.and_then(|node| node["deps"].as_array()).cloned().unwrap_or_default();
         let plain = |dep: &&Value| {
             let kinds = dep["dep_kinds"].as_array();
             kinds.is_some_and(|kinds| kinds.iter().any(|kind| kind["kind"].is_null()))
         };
-        deps.iter()
-            .filter(plain)
-            .filter_map(|dep| Some(dep["pkg"].as_str()?.to_owned()))
-            .collect()
+        deps.iter().filter(plain).filter_map(|dep| Some(dep["pkg"].as_str()?.to_owned())).collect()
     };
     let mut kept = vec![root.clone()];
     let mut queue = vec![(root, 0)];
@@ -340,10 +263,7 @@ fn trimmed(text: &str) -> Result<String> {
             }
         }
     }
-    let keep = |id: &Value| {
-        id.as_str()
-            .is_some_and(|id| kept.iter().any(|kept| kept == id))
-    };
+    let keep = |id: &Value| id.as_str().is_some_and(|id| kept.iter().any(|kept| kept == id));
     if let Some(packages) = metadata["packages"].as_array_mut() {
         packages.retain(|package| keep(&package["id"]));
     }
@@ -385,9 +305,7 @@ fn is_validation() -> Result<bool> {
         return Ok(false);
     };
     let known = folder::dependencies()?;
-    Ok(known
-        .iter()
-        .any(|known| without_comment(wanted).trim() == known.trim()))
+    Ok(known.iter().any(|known| without_comment(wanted).trim() == known.trim()))
 }
 
 fn real_cargo(arguments: &[OsString]) -> Command {
@@ -409,18 +327,12 @@ fn toolchain() -> Result<PathBuf> {
 fn key(manifest: &str, more: &str) -> String {
     let text = format!("{}\n{more}", hidden(&without_comment(manifest)));
     let digest = Sha256::digest(text.as_bytes());
-    digest
-        .iter()
-        .take(12)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
 }
 
 // An edit of the library is told to rust-analyzer by a comment in the manifest.
 fn without_comment(manifest: &str) -> String {
-    let lines = manifest
-        .lines()
-        .map(|line| line.split(" # edit").next().unwrap_or_default());
+    let lines = manifest.lines().map(|line| line.split(" # edit").next().unwrap_or_default());
     // evcxr lists the dependencies in no fixed order.
     let mut lines: Vec<&str> = lines.filter(|line| !line.trim().is_empty()).collect();
     if let Some(start) = lines.iter().position(|line| *line == "[dependencies]") {
@@ -435,19 +347,13 @@ fn here() -> String {
 
 fn hidden(text: &str) -> String {
     let here = here();
-    if here.is_empty() {
-        text.to_owned()
-    } else {
-        text.replace(&here, HERE)
-    }
+    if here.is_empty() { text.to_owned() } else { text.replace(&here, HERE) }
 }
 
 fn noted(name: &str) -> Option<String> {
     let own = notebook_of(name).ok()?;
     let places = [own, Path::new(PREFIX).join("front/notes").join(name)];
-    let text = places
-        .iter()
-        .find_map(|place| std::fs::read_to_string(place).ok())?;
+    let text = places.iter().find_map(|place| std::fs::read_to_string(place).ok())?;
     Some(text.replace(HERE, &here()))
 }
 
@@ -459,10 +365,7 @@ fn notebook_of(name: &str) -> Result<PathBuf> {
 
 fn log(words: &[&str]) {
     if let Some(file) = std::env::var_os("SOLVERGRAD_FRONT_LOG") {
-        let file = std::fs::OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file);
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs_f64();
         let _ = file.and_then(|mut file| writeln!(file, "{now:.3} {}", words.join(" ")));

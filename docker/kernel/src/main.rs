@@ -24,11 +24,7 @@ use anyhow::{Context, Result, bail};
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
-    let name = Path::new(&called)
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = Path::new(&called).file_name().unwrap_or_default().to_string_lossy().into_owned();
     let arguments: Vec<OsString> = arguments.collect();
     match run(&name, &arguments) {
         Ok(code) => code,
@@ -65,10 +61,7 @@ fn run(name: &str, arguments: &[OsString]) -> Result<ExitCode> {
         }
         ["notebook", ..] => notebook::main(&arguments[1..]),
         ["--version"] => {
-            println!(
-                "solvergrad-kernel {} (evcxr 0.22.0)",
-                env!("CARGO_PKG_VERSION")
-            );
+            println!("solvergrad-kernel {} (evcxr 0.22.0)", env!("CARGO_PKG_VERSION"));
             Ok(ExitCode::SUCCESS)
         }
         ["warm"] => session::warm().map(|()| ExitCode::SUCCESS),

@@ -31,7 +31,7 @@ pub fn main(arguments: &[OsString]) -> Result<ExitCode> {
             .help(help)
     };
     let out = |short: bool, value, help| {
-        let out = Arg::new("out").long("out").value_name(value).required(true);
+        let out = Arg::new("out").long("out").value_name(value).required(short);
         let out = out.value_parser(value_parser!(PathBuf)).help(help);
         if short { out.short('o') } else { out }
     };
@@ -56,16 +56,18 @@ pub fn main(arguments: &[OsString]) -> Result<ExitCode> {
             Subcommand::new("run")
                 .about("Execute in the real kernel; save the notebook, its records and figures")
                 .arg(file("notebook", "The .ipynb file"))
-                .arg(out(
-                    false,
-                    "FOLDER",
-                    "Where the executed notebook and its results go",
-                ))
+                .arg(out(false, "FOLDER", "Where the executed notebook and its results go"))
+                .arg(
+                    Arg::new("in-place")
+                        .long("in-place")
+                        .action(ArgAction::SetTrue)
+                        .conflicts_with("out")
+                        .help("Keep the outputs in the notebook itself, the results in data/"),
+                )
                 .arg(set()),
         );
-    let called = [OsString::from("solvergrad notebook")]
-        .into_iter()
-        .chain(arguments.iter().cloned());
+    let called =
+        [OsString::from("solvergrad notebook")].into_iter().chain(arguments.iter().cloned());
     let matches = match command.try_get_matches_from(called) {
         Ok(matches) => matches,
         Err(error) => {
@@ -89,11 +91,7 @@ pub fn main(arguments: &[OsString]) -> Result<ExitCode> {
 }
 
 fn check(matches: &ArgMatches) -> Result<()> {
-    for notebook in matches
-        .get_many::<PathBuf>("notebooks")
-        .into_iter()
-        .flatten()
-    {
+    for notebook in matches.get_many::<PathBuf>("notebooks").into_iter().flatten() {
         compiled(notebook, &parameters(matches)?)?;
         println!("{}: ok", notebook.display());
     }
@@ -101,12 +99,8 @@ fn check(matches: &ArgMatches) -> Result<()> {
 }
 
 fn build(matches: &ArgMatches) -> Result<()> {
-    let notebook = matches
-        .get_one::<PathBuf>("notebook")
-        .context("no notebook given")?;
-    let out = matches
-        .get_one::<PathBuf>("out")
-        .context("no program named")?;
+    let notebook = matches.get_one::<PathBuf>("notebook").context("no notebook given")?;
+    let out = matches.get_one::<PathBuf>("out").context("no program named")?;
     let program = compiled(notebook, &parameters(matches)?)?;
     let beside = out.with_extension("part");
     std::fs::copy(&program, &beside).with_context(|| format!("writing {}", beside.display()))?;
@@ -116,21 +110,21 @@ fn build(matches: &ArgMatches) -> Result<()> {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
-    let notebook = matches
-        .get_one::<PathBuf>("notebook")
-        .context("no notebook given")?;
-    let out = matches
-        .get_one::<PathBuf>("out")
-        .context("no folder named")?;
-    std::fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
-    let out = out.canonicalize()?;
-    let name = notebook.file_name().context("the notebook has no name")?;
+    let notebook = matches.get_one::<PathBuf>("notebook").context("no notebook given")?;
     let mut command = Command::new("/opt/jupyter/bin/python");
-    command
-        .arg("/lab/docker/notebook.py")
-        .arg(notebook)
-        .arg("--out")
-        .arg(out.join(name));
+    command.arg("/lab/docker/notebook.py").arg(notebook);
+    match matches.get_one::<PathBuf>("out") {
+        Some(out) => {
+            std::fs::create_dir_all(out).with_context(|| format!("creating {}", out.display()))?;
+            let out = out.canonicalize()?;
+            let name = notebook.file_name().context("the notebook has no name")?;
+            command.arg("--out").arg(out.join(name)).env("SOLVERGRAD_OUT", out);
+        }
+        None if matches.get_flag("in-place") => {
+            command.arg("--in-place");
+        }
+        None => bail!("say where the results go: --out FOLDER, or --in-place"),
+    }
     let given = std::env::var("SOLVERGRAD_CONFIG").unwrap_or_default();
     let mut fields: Map<String, Value> = match given.trim() {
         "" => Map::new(),
@@ -138,7 +132,6 @@ fn run(matches: &ArgMatches) -> Result<()> {
     };
     fields.extend(parameters(matches)?);
     command.env("SOLVERGRAD_CONFIG", Value::Object(fields).to_string());
-    command.env("SOLVERGRAD_OUT", &out);
     Err(command.exec()).context("starting python")
 }
 
@@ -150,10 +143,7 @@ fn parameters(matches: &ArgMatches) -> Result<Map<String, Value>> {
             bail!("--set {pair}: give FIELD=VALUE");
         };
         let text = || Value::String(value.to_owned());
-        fields.insert(
-            field.to_owned(),
-            serde_json::from_str(value).unwrap_or_else(|_| text()),
-        );
+        fields.insert(field.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| text()));
     }
     Ok(fields)
 }
@@ -162,14 +152,9 @@ fn parameters(matches: &ArgMatches) -> Result<Map<String, Value>> {
 fn compiled(notebook: &Path, parameters: &Map<String, Value>) -> Result<PathBuf> {
     let cells = cells(notebook)?;
     let program = Program::new(&cells, parameters)?;
-    let name = notebook
-        .file_stem()
-        .context("the notebook has no name")?
-        .to_string_lossy();
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
+    let name = notebook.file_stem().context("the notebook has no name")?.to_string_lossy();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let crate_name = format!("program{name}");
     let folder = std::env::temp_dir().join(format!("solvergrad-{}-{name}", std::process::id()));
     std::fs::create_dir_all(folder.join("src"))?;
@@ -197,22 +182,14 @@ fn compile(folder: &Path, name: &str, program: &Program, notebook: &Path) -> Res
         bail!("freshness.sh failed: {freshness}");
     }
     let output = Command::new("mold")
-        .args([
-            "-run",
-            "cargo",
-            "--offline",
-            "build",
-            "--message-format=json",
-        ])
+        .args(["-run", "cargo", "--offline", "build", "--message-format=json"])
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &target)
         .stderr(std::process::Stdio::piped())
         .output()
         .context("starting cargo")?;
     if output.status.success() {
-        return Ok(PathBuf::from(target)
-            .join("x86_64-unknown-linux-gnu/debug")
-            .join(name));
+        return Ok(PathBuf::from(target).join("x86_64-unknown-linux-gnu/debug").join(name));
     }
     let mut problems = String::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -225,11 +202,7 @@ fn compile(folder: &Path, name: &str, program: &Program, notebook: &Path) -> Res
     if problems.is_empty() {
         problems = String::from_utf8_lossy(&output.stderr).into_owned();
     }
-    bail!(
-        "{} does not compile as a program\n{}",
-        notebook.display(),
-        problems.trim_end()
-    )
+    bail!("{} does not compile as a program\n{}", notebook.display(), problems.trim_end())
 }
 
 fn cells(path: &Path) -> Result<Vec<(usize, String)>> {
@@ -258,10 +231,7 @@ struct Program {
 
 impl Program {
     fn new(cells: &[(usize, String)], parameters: &Map<String, Value>) -> Result<Self> {
-        let mut program = Self {
-            source: String::new(),
-            origin: Vec::new(),
-        };
+        let mut program = Self { source: String::new(), origin: Vec::new() };
         let parameters = format!("{:?}", Value::Object(parameters.clone()).to_string());
         program.add(
             &format!(
@@ -272,10 +242,7 @@ impl Program {
             None,
         );
         for (index, code) in cells {
-            if let Some(command) = code
-                .lines()
-                .find(|line| line.trim().starts_with([':', '!']))
-            {
+            if let Some(command) = code.lines().find(|line| line.trim().starts_with([':', '!'])) {
                 bail!(
                     "cell {index} has `{command}`, a command of the kernel; a program has only the \
                      crates of the image: take the line out"
@@ -299,18 +266,13 @@ impl Program {
         let mut result = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("src/main.rs:") {
-            let digits = after
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(after.len());
+            let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
             let line: usize = after[..digits].parse().unwrap_or(0);
             let place = line.checked_sub(1).and_then(|line| *self.origin.get(line)?);
             match place {
                 Some((cell, line)) => {
-                    let _ = write!(
-                        result,
-                        "{before}{} cell {cell}, line {line}",
-                        notebook.display()
-                    );
+                    let _ =
+                        write!(result, "{before}{} cell {cell}, line {line}", notebook.display());
                 }
                 None => {
                     let _ = write!(result, "{before}src/main.rs:{line}");
@@ -331,22 +293,9 @@ mod tests {
         let cells = [(1, "let x = 1;\nx + 1".to_owned()), (4, "x".to_owned())];
         let fields = Map::from_iter([("seed".to_owned(), Value::from(3))]);
         let program = Program::new(&cells, &fields).expect("a program");
-        let line = |text: &str| {
-            program
-                .source
-                .lines()
-                .position(|line| line == text)
-                .unwrap_or(99)
-        };
-        assert!(
-            program
-                .source
-                .contains(r#"take_command_line("{\"seed\":3}")?;"#)
-        );
-        assert_eq!(
-            program.origin[line("solvergrad::show!(x + 1);")],
-            Some((1, 2))
-        );
+        let line = |text: &str| program.source.lines().position(|line| line == text).unwrap_or(99);
+        assert!(program.source.contains(r#"take_command_line("{\"seed\":3}")?;"#));
+        assert_eq!(program.origin[line("solvergrad::show!(x + 1);")], Some((1, 2)));
         assert_eq!(program.origin[line("solvergrad::show!(x);")], Some((4, 1)));
         let number = line("solvergrad::show!(x);") + 1;
         let message = format!("error: no\n --> src/main.rs:{number}:7\n");

@@ -77,11 +77,7 @@ async fn serve(connection: &ConnectionInfo, place: PathBuf) -> Result<()> {
             }
         }
     });
-    let shell = Shell {
-        session: session.clone(),
-        public: public.clone(),
-        reply,
-    };
+    let shell = Shell { session: session.clone(), public: public.clone(), reply };
     tokio::spawn(shell.serve(queued));
 
     // The end of the control channel is the end of the kernel; so is a signal.
@@ -110,10 +106,7 @@ async fn serve(connection: &ConnectionInfo, place: PathBuf) -> Result<()> {
             }
             JupyterMessageContent::ShutdownRequest(request) => {
                 end = true;
-                let reply = ShutdownReply {
-                    restart: request.restart,
-                    ..Default::default()
-                };
+                let reply = ShutdownReply { restart: request.restart, ..Default::default() };
                 session.stop();
                 Some(reply.as_child_of(&message))
             }
@@ -193,10 +186,7 @@ impl Shell {
 
     fn abort(&self, message: &JupyterMessage) {
         let _ = self.public.send(Status::busy().as_child_of(message));
-        let reply = ExecuteReply {
-            status: ReplyStatus::Aborted,
-            ..Default::default()
-        };
+        let reply = ExecuteReply { status: ReplyStatus::Aborted, ..Default::default() };
         let _ = self.reply.send(reply.as_child_of(message));
         let _ = self.public.send(Status::idle().as_child_of(message));
     }
@@ -228,10 +218,7 @@ impl Shell {
             }
             JupyterMessageContent::CommOpen(open) => {
                 // No widgets here: the protocol wants an unknown target closed.
-                let close = CommClose {
-                    comm_id: open.comm_id.clone(),
-                    ..Default::default()
-                };
+                let close = CommClose { comm_id: open.comm_id.clone(), ..Default::default() };
                 let _ = self.public.send(close.as_child_of(message));
                 return None;
             }
@@ -266,32 +253,14 @@ fn past(history: &[(usize, String)], request: &HistoryRequest) -> HistoryReply {
     };
     let (found, output) = match request {
         HistoryRequest::Tail { n, output, .. } => (last(*n, history.iter().collect()), *output),
-        HistoryRequest::Range {
-            start,
-            stop,
-            output,
-            ..
-        } => {
+        HistoryRequest::Range { start, stop, output, .. } => {
             let inside = |count: usize| {
                 let count = count as i32;
                 count >= *start && (*stop <= 0 || count < *stop)
             };
-            (
-                history
-                    .iter()
-                    .filter(|(count, _)| inside(*count))
-                    .cloned()
-                    .collect(),
-                *output,
-            )
+            (history.iter().filter(|(count, _)| inside(*count)).cloned().collect(), *output)
         }
-        HistoryRequest::Search {
-            pattern,
-            unique,
-            n,
-            output,
-            ..
-        } => {
+        HistoryRequest::Search { pattern, unique, n, output, .. } => {
             let mut found: Vec<&(usize, String)> = Vec::new();
             for entry in history.iter().filter(|(_, code)| globbed(pattern, code)) {
                 if *unique {
@@ -306,10 +275,7 @@ fn past(history: &[(usize, String)], request: &HistoryRequest) -> HistoryReply {
         true => HistoryEntry::InputOutput(0, count, (code, String::new())),
         false => HistoryEntry::Input(0, count, code),
     });
-    HistoryReply {
-        history: entries.collect(),
-        ..Default::default()
-    }
+    HistoryReply { history: entries.collect(), ..Default::default() }
 }
 
 // `*` and `?` of the protocol's search patterns.
@@ -347,10 +313,7 @@ fn kernel_info() -> KernelInfoReply {
             codemirror_mode: Some(CodeMirrorMode::Simple("rust".to_owned())),
             nbconvert_exporter: None,
         },
-        banner: format!(
-            "SolverGrad {}: Rust notebooks on evcxr",
-            env!("CARGO_PKG_VERSION")
-        ),
+        banner: format!("SolverGrad {}: Rust notebooks on evcxr", env!("CARGO_PKG_VERSION")),
         help_links: Vec::new(),
         debugger: false,
         error: None,
@@ -364,11 +327,8 @@ mod tests {
     #[test]
     fn history_by_range_tail_and_pattern() {
         let codes = ["let a = 1;", "a", "let b = 2;", "a"];
-        let history: Vec<_> = codes
-            .iter()
-            .enumerate()
-            .map(|(i, code)| (i + 1, code.to_string()))
-            .collect();
+        let history: Vec<_> =
+            codes.iter().enumerate().map(|(i, code)| (i + 1, code.to_string())).collect();
         let counts = |request: HistoryRequest| -> Vec<usize> {
             let reply = past(&history, &request);
             let count = |entry: HistoryEntry| match entry {
@@ -379,13 +339,7 @@ mod tests {
         let (output, raw, session) = (false, true, None);
         assert_eq!(counts(HistoryRequest::Tail { n: 2, output, raw }), [3, 4]);
         assert_eq!(
-            counts(HistoryRequest::Range {
-                session,
-                start: 2,
-                stop: 4,
-                output,
-                raw
-            }),
+            counts(HistoryRequest::Range { session, start: 2, stop: 4, output, raw }),
             [2, 3]
         );
         let search = |pattern: &str, unique| HistoryRequest::Search {

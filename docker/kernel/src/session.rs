@@ -73,26 +73,17 @@ impl Session {
         let shared = Arc::new(Shared::default());
         let (jobs, waiting) = channel();
         let own = shared.clone();
-        std::thread::Builder::new()
-            .name("session".to_owned())
-            .spawn(move || {
-                let mut evaluation = Evaluation::new(place, own, public);
-                evaluation.serve(&waiting);
-            })?;
-        Ok(Self {
-            jobs: Mutex::new(jobs),
-            shared,
-        })
+        std::thread::Builder::new().name("session".to_owned()).spawn(move || {
+            let mut evaluation = Evaluation::new(place, own, public);
+            evaluation.serve(&waiting);
+        })?;
+        Ok(Self { jobs: Mutex::new(jobs), shared })
     }
 
     /// Does `job` when all earlier ones are done; None when the session has ended.
     pub async fn ask(&self, job: Job) -> Option<Answer> {
         let (answer, answered) = oneshot::channel();
-        let jobs = self
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         jobs.send((job, answer)).ok()?;
         answered.await.ok()
     }
@@ -117,25 +108,17 @@ impl Session {
                     signal(own, libc::SIGKILL);
                 }
             }
-            _ => descendants(own)
-                .into_iter()
-                .for_each(|process| signal(process, libc::SIGKILL)),
+            _ => descendants(own).into_iter().for_each(|process| signal(process, libc::SIGKILL)),
         }
     }
 
     /// Ends every process of the session.
     pub fn stop(&self) {
-        descendants(None)
-            .into_iter()
-            .for_each(|process| signal(process, libc::SIGKILL));
+        descendants(None).into_iter().for_each(|process| signal(process, libc::SIGKILL));
     }
 
     fn process(&self) -> Option<i32> {
-        let process = self
-            .shared
-            .process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let process = self.shared.process.lock().unwrap_or_else(PoisonError::into_inner);
         let process = process.as_ref()?.try_lock().ok()?;
         i32::try_from(process.id()).ok()
     }
@@ -150,19 +133,12 @@ fn signal(process: i32, number: i32) {
 fn descendants(except: Option<i32>) -> Vec<i32> {
     let mut parents: HashMap<i32, Vec<i32>> = HashMap::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(process) = entry
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
+        let Some(process) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         let status = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
         // The name, in brackets, may hold anything; the parent is the second field after it.
-        let parent = status
-            .rsplit(')')
-            .next()
-            .and_then(|rest| rest.split_whitespace().nth(1));
+        let parent = status.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(1));
         if let Some(parent) = parent.and_then(|parent| parent.parse().ok()) {
             parents.entry(parent).or_default().push(process);
         }
@@ -206,10 +182,7 @@ fn environment(place: &Path) -> Result<()> {
         ("PATH", format!("{front}/bin:{}", old("PATH"))),
         ("CARGO_HOME", front),
         ("EVCXR_TMPDIR", place.display().to_string()),
-        (
-            "EVCXR_CONFIG_DIR",
-            place.join("config").display().to_string(),
-        ),
+        ("EVCXR_CONFIG_DIR", place.join("config").display().to_string()),
         ("LD_LIBRARY_PATH", libraries),
     ];
     for (name, value) in variables {
@@ -234,16 +207,9 @@ pub fn warm() -> Result<()> {
         let reply = evaluation.execute(&message, &request);
         if (reply.status == ReplyStatus::Ok) != (code != "x + y") {
             while let Ok(message) = published.try_recv() {
-                eprintln!(
-                    "{}",
-                    serde_json::to_string(&message.content).unwrap_or_default()
-                );
+                eprintln!("{}", serde_json::to_string(&message.content).unwrap_or_default());
             }
-            anyhow::bail!(
-                "`{code}` ended with {:?}: {:?}",
-                reply.status,
-                evaluation.broken
-            );
+            anyhow::bail!("`{code}` ended with {:?}: {:?}", reply.status, evaluation.broken);
         }
     }
     drop(evaluation);
@@ -255,12 +221,7 @@ pub fn warm() -> Result<()> {
             true => text.replace("{kernel}/target", &format!("{PREFIX}/cells/target")),
             false => text,
         };
-        folder::write(
-            &Path::new(PREFIX)
-                .join("front/notes")
-                .join(entry.file_name()),
-            &text,
-        )?;
+        folder::write(&Path::new(PREFIX).join("front/notes").join(entry.file_name()), &text)?;
     }
     std::fs::remove_dir_all(&notes)?;
     for rest in ["cells", "src", "config"] {
@@ -324,11 +285,7 @@ impl Evaluation {
             .map_err(|error| anyhow::anyhow!("{error}"))?;
         let context = CommandContext::with_eval_context(context);
         let process = context.process_handle();
-        *self
-            .shared
-            .process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(process);
+        *self.shared.process.lock().unwrap_or_else(PoisonError::into_inner) = Some(process);
         self.context = Some((context, outputs));
         Ok(())
     }
@@ -341,9 +298,7 @@ impl Evaluation {
         };
         let mut start = ":offline 1\n".to_owned();
         match folder::dependencies() {
-            Ok(lines) => lines
-                .iter()
-                .for_each(|line| start.push_str(&format!(":dep {line}\n"))),
+            Ok(lines) => lines.iter().for_each(|line| start.push_str(&format!(":dep {line}\n"))),
             Err(error) => self.broken = Some(Failure::new("KernelError", format!("{error:#}"))),
         }
         start.push_str("use solvergrad::prelude::*;");
@@ -372,9 +327,7 @@ impl Evaluation {
         self.begin(|| {
             let mut waiting = waiting.borrow_mut();
             waiting.extend(jobs.try_iter());
-            waiting
-                .iter()
-                .any(|(job, _)| matches!(job, Job::Execute(..)))
+            waiting.iter().any(|(job, _)| matches!(job, Job::Execute(..)))
         });
         for (job, answer) in early.into_iter().chain(jobs.iter()) {
             let _ = answer.send(match job {
@@ -394,15 +347,8 @@ impl Evaluation {
         let count = self.shared.count.load(Ordering::SeqCst);
         let execution_count = ExecutionCount::new(count);
         let parent = (!request.silent).then(|| message.clone());
-        *self
-            .shared
-            .parent
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = parent;
-        self.publish(ExecuteInput {
-            code: request.code.clone(),
-            execution_count,
-        });
+        *self.shared.parent.lock().unwrap_or_else(PoisonError::into_inner) = parent;
+        self.publish(ExecuteInput { code: request.code.clone(), execution_count });
         self.shared.interrupts.store(0, Ordering::SeqCst);
         self.shared.phase.store(COMPILING, Ordering::SeqCst);
         // evcxr and rust-analyzer have panicked on strange code; that must not end the session.
@@ -417,24 +363,11 @@ impl Evaluation {
             user_expressions: Some(HashMap::new()),
             ..Default::default()
         };
-        if let Err(Failure {
-            name: ename,
-            value: evalue,
-            traceback,
-        }) = failure
-        {
+        if let Err(Failure { name: ename, value: evalue, traceback }) = failure {
             let (name, value, lines) = (ename.clone(), evalue.clone(), traceback.clone());
-            self.publish(ErrorOutput {
-                ename: name,
-                evalue: value,
-                traceback: lines,
-            });
+            self.publish(ErrorOutput { ename: name, evalue: value, traceback: lines });
             reply.status = ReplyStatus::Error;
-            reply.error = Some(Box::new(ReplyError {
-                ename,
-                evalue,
-                traceback,
-            }));
+            reply.error = Some(Box::new(ReplyError { ename, evalue, traceback }));
         }
         reply
     }
@@ -447,10 +380,8 @@ impl Evaluation {
         let Some((context, _)) = &mut self.context else {
             return Err(Failure::new("KernelError", "there is no session"));
         };
-        let variables: Vec<String> = context
-            .variables_and_types()
-            .map(|(name, _)| name.to_owned())
-            .collect();
+        let variables: Vec<String> =
+            context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
         let shown = with_shown_result(code);
         let mut result = context.execute(&shown);
         if shown != code && matches!(result, Err(Error::CompilationErrors(_) | Error::Message(_))) {
@@ -458,8 +389,7 @@ impl Evaluation {
             result = context.execute(code);
         }
         self.written.note(count, code);
-        self.written
-            .compiled(context.last_source().unwrap_or_default());
+        self.written.compiled(context.last_source().unwrap_or_default());
         let interrupted = self.shared.interrupts.load(Ordering::SeqCst) > 0;
         match result {
             Ok(outputs) => {
@@ -472,10 +402,9 @@ impl Evaluation {
                 let ending = self.reader.as_ref().map(Reader::drain).unwrap_or_default();
                 Err(self.died(&status, &ending, &variables, interrupted))
             }
-            Err(_) if interrupted => Err(Failure::new(
-                "Interrupted",
-                "the compilation was stopped; nothing has run",
-            )),
+            Err(_) if interrupted => {
+                Err(Failure::new("Interrupted", "the compilation was stopped; nothing has run"))
+            }
             Err(Error::CompilationErrors(errors)) => {
                 Err(Failure::compilation(&errors, code, count))
             }
@@ -521,42 +450,22 @@ impl Evaluation {
         variables: &[String],
         interrupted: bool,
     ) -> Failure {
-        let status = status
-            .rsplit("terminated with status: ")
-            .next()
-            .unwrap_or(status)
-            .trim();
+        let status = status.rsplit("terminated with status: ").next().unwrap_or(status).trim();
         let mut failure = if interrupted && status.starts_with("signal: 9") {
-            Failure::new(
-                "Interrupted",
-                "the cell did not look at the interrupt and was ended",
-            )
+            Failure::new("Interrupted", "the cell did not look at the interrupt and was ended")
         } else if status.starts_with("signal: 9") {
-            Failure::new(
-                "Killed",
-                "the system ended the cell, most likely for want of memory",
-            )
+            Failure::new("Killed", "the system ended the cell, most likely for want of memory")
         } else if status.starts_with("signal") {
             Failure::new("Crashed", format!("the cell ended the process: {status}"))
         } else {
             Failure::new("Exited", format!("the cell ended the process: {status}"))
         };
-        if let Some((_, report)) = ending
-            .reports
-            .iter()
-            .rev()
-            .find(|(kind, _)| kind == "panic")
-        {
-            failure
-                .traceback
-                .extend(Failure::panic(report, &self.written).traceback);
+        if let Some((_, report)) = ending.reports.iter().rev().find(|(kind, _)| kind == "panic") {
+            failure.traceback.extend(Failure::panic(report, &self.written).traceback);
         }
         let lost = match variables {
             [] => "No variables were lost; functions and imports are kept.".to_owned(),
-            names => format!(
-                "Lost: {}. Functions and imports are kept.",
-                names.join(", ")
-            ),
+            names => format!("Lost: {}. Functions and imports are kept.", names.join(", ")),
         };
         failure.and([lost])
     }
@@ -576,11 +485,8 @@ impl Evaluation {
         };
         self.edits += 1;
         let path = folder::library();
-        let command = format!(
-            ":dep solvergrad = {{ path = \"{}\" }} # edit {}",
-            path.display(),
-            self.edits
-        );
+        let command =
+            format!(":dep solvergrad = {{ path = \"{}\" }} # edit {}", path.display(), self.edits);
         match context.execute(&command) {
             Ok(_) => {
                 self.library = digest;
@@ -590,9 +496,7 @@ impl Evaluation {
                 let mut failure =
                     Failure::new("LibraryError", "the edited library does not compile");
                 for error in &errors {
-                    failure
-                        .traceback
-                        .extend(error.rendered().lines().map(str::to_owned));
+                    failure.traceback.extend(error.rendered().lines().map(str::to_owned));
                 }
                 Err(failure)
             }
@@ -605,9 +509,7 @@ impl Evaluation {
             return CompleteReply::default();
         };
         let place = byte_offset(&request.code, request.cursor_pos);
-        let found = catch_unwind(AssertUnwindSafe(|| {
-            context.completions(&request.code, place)
-        }));
+        let found = catch_unwind(AssertUnwindSafe(|| context.completions(&request.code, place)));
         let Ok(Ok(found)) = found else {
             return CompleteReply::default();
         };
@@ -620,11 +522,7 @@ impl Evaluation {
         let mut metadata = Map::new();
         metadata.insert("_jupyter_types_experimental".to_owned(), types.collect());
         CompleteReply {
-            matches: found
-                .completions
-                .iter()
-                .map(|item| item.code.clone())
-                .collect(),
+            matches: found.completions.iter().map(|item| item.code.clone()).collect(),
             cursor_start,
             cursor_end,
             metadata,
@@ -639,9 +537,7 @@ impl Evaluation {
         let mut place = byte_offset(&request.code, request.cursor_pos);
         // The whole name under the cursor, and the bracket by which rust-analyzer knows a call.
         let rest = &request.code[place..];
-        let inside = rest
-            .find(|c: char| !c.is_alphanumeric() && c != '_')
-            .unwrap_or(rest.len());
+        let inside = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
         place += inside;
         if request.code[place..].starts_with('(') {
             place += 1;
@@ -662,11 +558,8 @@ impl Evaluation {
         if !content.is_empty() {
             let execution_count = ExecutionCount::new(count);
             let data = media(content.into_iter().collect());
-            self.publish(ExecuteResult {
-                execution_count,
-                data,
-                ..Default::default()
-            });
+            let (metadata, transient) = (Map::new(), NONE);
+            self.publish(ExecuteResult { execution_count, data, metadata, transient });
         }
     }
 
@@ -711,35 +604,16 @@ impl Shared {
         match value["op"].as_str().unwrap_or_default() {
             "display" => {
                 let transient = Some(transient);
-                self.publish(
-                    public,
-                    DisplayData {
-                        data,
-                        metadata,
-                        transient,
-                    },
-                );
+                self.publish(public, DisplayData { data, metadata, transient });
             }
-            "update" => self.publish(
-                public,
-                UpdateDisplayData {
-                    data,
-                    metadata,
-                    transient,
-                },
-            ),
+            "update" => self.publish(public, UpdateDisplayData { data, metadata, transient }),
             "clear" => {
                 let wait = value["wait"].as_bool().unwrap_or(false);
                 self.publish(public, ClearOutput { wait });
             }
             "result" => {
                 let execution_count = ExecutionCount::new(self.count.load(Ordering::SeqCst));
-                let result = ExecuteResult {
-                    execution_count,
-                    data,
-                    metadata,
-                    transient: None,
-                };
+                let result = ExecuteResult { execution_count, data, metadata, transient: NONE };
                 self.publish(public, result);
             }
             _ => {}
@@ -747,14 +621,15 @@ impl Shared {
     }
 }
 
+// The protocol wants an object here, not null.
+const NONE: Option<Transient> = Some(Transient { display_id: None });
+
 fn media(value: Value) -> Media {
     serde_json::from_value(value).unwrap_or_default()
 }
 
 fn byte_offset(code: &str, characters: usize) -> usize {
-    code.char_indices()
-        .nth(characters)
-        .map_or(code.len(), |(offset, _)| offset)
+    code.char_indices().nth(characters).map_or(code.len(), |(offset, _)| offset)
 }
 
 fn pipe() -> Result<(File, File)> {

@@ -105,11 +105,7 @@ impl Splitter {
         let line_end = bytes.iter().position(|&byte| byte == b'\n');
         let Some(end) = line_end else {
             // A prefix of a line of evcxr's, or a long text that only looks like one.
-            return if bytes.len() > 4096 {
-                text(bytes, true, pieces)
-            } else {
-                None
-            };
+            return if bytes.len() > 4096 { text(bytes, true, pieces) } else { None };
         };
         let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
         if let Some(mime) = line.strip_prefix(CONTENT) {
@@ -121,9 +117,7 @@ impl Splitter {
             return Some(end + 1 + length + CONTENT_END.len());
         }
         let known = [PANIC, QUESTION_MARK].contains(&line.as_str())
-            || [CHANGED_TYPE, FAILED_TO_LOAD]
-                .iter()
-                .any(|start| line.starts_with(start));
+            || [CHANGED_TYPE, FAILED_TO_LOAD].iter().any(|start| line.starts_with(start));
         if known {
             pieces.push(Piece::Line(line));
             return Some(end + 1);
@@ -142,11 +136,7 @@ impl Splitter {
                 let tail = head.split(' ').nth(1).unwrap_or_default();
                 head.len() < 60 && (self.mark.starts_with(tail) || tail == self.mark)
             };
-            return if ours {
-                None
-            } else {
-                text(&bytes[..1], false, pieces)
-            };
+            return if ours { None } else { text(&bytes[..1], false, pieces) };
         };
         let whole = String::from_utf8_lossy(&rest[..length]);
         let (head, payload) = whole.split_once('\n').unwrap_or((&whole, ""));
@@ -224,56 +214,46 @@ impl Reader {
     ) -> Result<Self> {
         let (asks, asked) = channel();
         let (ends, endings) = channel();
-        let splitter = || Splitter {
-            mark: mark.clone(),
-            pending: Vec::new(),
-        };
+        let splitter = || Splitter { mark: mark.clone(), pending: Vec::new() };
         let mut reading = Reading {
             splitters: [splitter(), splitter()],
-            batch: Batch {
-                text: None,
-                sent: Instant::now(),
-                total: 0,
-                show: Box::new(show),
-            },
+            batch: Batch { text: None, sent: Instant::now(), total: 0, show: Box::new(show) },
             bundle: HashMap::new(),
             ending: Ending::default(),
             ended: [false; 2],
             lines: Vec::new(),
         };
         let (pipes, mut answers) = ([pipes.0, pipes.1], answers);
-        std::thread::Builder::new()
-            .name("output".to_owned())
-            .spawn(move || {
-                let mut buffer = vec![0; 1 << 16];
-                loop {
-                    let ready = poll(&pipes, reading.batch.wait());
-                    for (index, pipe) in pipes.iter().enumerate() {
-                        if ready[index] {
-                            let mut pipe = pipe;
-                            let read = pipe.read(&mut buffer).unwrap_or(0);
-                            reading.take(index, &buffer[..read], &mut begun);
-                        }
+        std::thread::Builder::new().name("output".to_owned()).spawn(move || {
+            let mut buffer = vec![0; 1 << 16];
+            loop {
+                let ready = poll(&pipes, reading.batch.wait());
+                for (index, pipe) in pipes.iter().enumerate() {
+                    if ready[index] {
+                        let mut pipe = pipe;
+                        let read = pipe.read(&mut buffer).unwrap_or(0);
+                        reading.take(index, &buffer[..read], &mut begun);
                     }
-                    if ready == [false; 2] {
-                        reading.quiet();
-                        if let Ok(Ask::Drain(answer)) = asked.try_recv() {
-                            reading.flush();
-                            let _ = answer.send(reading.finish());
-                        }
-                    }
-                    if reading.ended == [true; 2] {
-                        reading.flush();
-                        let lines = std::mem::take(&mut reading.lines).concat();
-                        if ends.send(reading.finish()).is_err() {
-                            return;
-                        }
-                        let _ = answers.write_all(lines.as_bytes());
-                        let _ = answers.write_all(b"EVCXR_EXECUTION_COMPLETE\n");
-                    }
-                    reading.batch.beat();
                 }
-            })?;
+                if ready == [false; 2] {
+                    reading.quiet();
+                    if let Ok(Ask::Drain(answer)) = asked.try_recv() {
+                        reading.flush();
+                        let _ = answer.send(reading.finish());
+                    }
+                }
+                if reading.ended == [true; 2] {
+                    reading.flush();
+                    let lines = std::mem::take(&mut reading.lines).concat();
+                    if ends.send(reading.finish()).is_err() {
+                        return;
+                    }
+                    let _ = answers.write_all(lines.as_bytes());
+                    let _ = answers.write_all(b"EVCXR_EXECUTION_COMPLETE\n");
+                }
+                reading.batch.beat();
+            }
+        })?;
         Ok(Self { asks, endings })
     }
 
@@ -286,9 +266,7 @@ impl Reader {
     pub fn drain(&self) -> Ending {
         let (answer, answered) = channel();
         let _ = self.asks.send(Ask::Drain(answer));
-        answered
-            .recv_timeout(Duration::from_secs(5))
-            .unwrap_or_default()
+        answered.recv_timeout(Duration::from_secs(5)).unwrap_or_default()
     }
 }
 
@@ -411,15 +389,9 @@ impl Batch {
         if before > MOST_TEXT {
             return;
         }
-        let notice = format!(
-            "\n[more than {} MB of text: the rest is left out]\n",
-            MOST_TEXT >> 20
-        );
-        let text = if self.total > MOST_TEXT {
-            &notice
-        } else {
-            text
-        };
+        let notice =
+            format!("\n[more than {} MB of text: the rest is left out]\n", MOST_TEXT >> 20);
+        let text = if self.total > MOST_TEXT { &notice } else { text };
         match &mut self.text {
             Some((same, so_far)) if *same == stream => so_far.push_str(text),
             _ => {
@@ -443,11 +415,7 @@ impl Batch {
     }
 
     fn wait(&self) -> Duration {
-        if self.text.is_some() {
-            BEAT.saturating_sub(self.sent.elapsed())
-        } else {
-            BEAT
-        }
+        if self.text.is_some() { BEAT.saturating_sub(self.sent.elapsed()) } else { BEAT }
     }
 }
 
@@ -468,10 +436,7 @@ mod tests {
 
     // However the bytes are cut, the pieces are the same once texts are joined.
     fn split(bytes: &[u8], chunk: usize) -> Vec<Piece> {
-        let mut splitter = Splitter {
-            mark: "m1".to_owned(),
-            pending: Vec::new(),
-        };
+        let mut splitter = Splitter { mark: "m1".to_owned(), pending: Vec::new() };
         let mut pieces = Vec::new();
         for part in bytes.chunks(chunk) {
             splitter.push(part, &mut pieces);
@@ -495,23 +460,13 @@ mod tests {
         let content = |mime: &str, text: &str| Piece::Content(mime.to_owned(), text.to_owned());
         let cases: [(&str, Vec<Piece>); 7] = [
             ("héllo\n wörld", vec![text("héllo\n wörld")]),
-            (
-                "no newline\0end m1\0",
-                vec![text("no newline"), block("end", "")],
-            ),
-            (
-                "\0display m1\n{\"a\":1}\0x",
-                vec![block("display", "{\"a\":1}"), text("x")],
-            ),
+            ("no newline\0end m1\0", vec![text("no newline"), block("end", "")]),
+            ("\0display m1\n{\"a\":1}\0x", vec![block("display", "{\"a\":1}"), text("x")]),
             // A mark of somebody else, and NULs that are just bytes.
             ("a\0end m2\0b\0\0c", vec![text("a\0end m2\0b\0\0c")]),
             (
                 "bar EVCXR_BEGIN_CONTENT text/html\n<p>\n</p>\nEVCXR_END_CONTENT\nEVCXR_ no",
-                vec![
-                    text("bar "),
-                    content("text/html", "<p>\n</p>"),
-                    text("EVCXR_ no"),
-                ],
+                vec![text("bar "), content("text/html", "<p>\n</p>"), text("EVCXR_ no")],
             ),
             ("EVCXR_PANIC_NOTIFICATION\n", vec![line(PANIC)]),
             (
@@ -521,43 +476,28 @@ mod tests {
         ];
         for (input, expected) in &cases {
             for chunk in 1..=input.len() {
-                assert_eq!(
-                    &split(input.as_bytes(), chunk),
-                    expected,
-                    "{input:?} by {chunk}"
-                );
+                assert_eq!(&split(input.as_bytes(), chunk), expected, "{input:?} by {chunk}");
             }
         }
     }
 
     #[test]
     fn broken_characters_do_not_stop_the_stream() {
-        assert_eq!(
-            split(b"a\xff\xfeb", 1),
-            vec![Piece::Text("a\u{fffd}\u{fffd}b".to_owned())]
-        );
+        assert_eq!(split(b"a\xff\xfeb", 1), vec![Piece::Text("a\u{fffd}\u{fffd}b".to_owned())]);
     }
 
     #[test]
     fn a_flood_becomes_few_messages_and_has_an_end() {
         let (sender, received) = channel();
         let show = move |shown| drop(sender.send(shown));
-        let mut batch = Batch {
-            text: None,
-            sent: Instant::now(),
-            total: 0,
-            show: Box::new(show),
-        };
+        let mut batch = Batch { text: None, sent: Instant::now(), total: 0, show: Box::new(show) };
         let line = "x".repeat(1 << 10);
         for _ in 0..20_000 {
             batch.text(Stream::Output, &line);
             batch.beat();
         }
         batch.flush();
-        let texts: Vec<String> = received
-            .try_iter()
-            .map(|shown| format!("{shown:?}"))
-            .collect();
+        let texts: Vec<String> = received.try_iter().map(|shown| format!("{shown:?}")).collect();
         assert!(texts.len() < 2000, "{}", texts.len());
         assert!(texts.concat().len() < MOST_TEXT + 100_000);
         assert!(texts.concat().contains("the rest is left out"));
