@@ -153,34 +153,29 @@ impl Shell {
                 Some(JupyterMessage { content: JupyterMessageContent::ExecuteReply(reply), .. })
                     if reply.status == ReplyStatus::Error
             );
+            let stops = matches!(
+                &message.content,
+                JupyterMessageContent::ExecuteRequest(request) if request.stop_on_error
+            );
+            let mut aborted = Vec::new();
+            if failed && stops {
+                // "Run all" has sent every cell by now; those still on the way get a moment. What is
+                // sent after the answer was sent in its knowledge, and is run.
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                while let Ok(message) = queue.try_recv() {
+                    waiting.push_back(message);
+                }
+                let (cells, others) =
+                    std::mem::take(&mut waiting).into_iter().partition(|message| {
+                        matches!(message.content, JupyterMessageContent::ExecuteRequest(_))
+                    });
+                (aborted, waiting) = (cells, others);
+            }
             if let Some(answer) = answer {
                 let _ = self.reply.send(answer);
             }
             let _ = self.public.send(Status::idle().as_child_of(&message));
-            let JupyterMessageContent::ExecuteRequest(request) = &message.content else {
-                continue;
-            };
-            if failed && request.stop_on_error {
-                // "Run all" has sent every cell by now; those still on the way get a moment.
-                let moment = tokio::time::sleep(std::time::Duration::from_millis(100));
-                tokio::pin!(moment);
-                loop {
-                    tokio::select! {
-                        message = queue.recv() => match message {
-                            Some(message) => waiting.push_back(message),
-                            None => return,
-                        },
-                        () = &mut moment => break,
-                    }
-                }
-                for message in std::mem::take(&mut waiting) {
-                    if matches!(message.content, JupyterMessageContent::ExecuteRequest(_)) {
-                        self.abort(&message);
-                    } else {
-                        waiting.push_back(message);
-                    }
-                }
-            }
+            aborted.iter().for_each(|message: &JupyterMessage| self.abort(message));
         }
     }
 

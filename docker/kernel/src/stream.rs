@@ -110,7 +110,11 @@ impl Splitter {
         let line = String::from_utf8_lossy(&bytes[..end]).into_owned();
         if let Some(mime) = line.strip_prefix(CONTENT) {
             let rest = &bytes[end + 1..];
-            let length = find(rest, CONTENT_END.as_bytes())?;
+            let Some(length) = find(rest, CONTENT_END.as_bytes()) else {
+                // Where the cell has ended, this was no output but a text that looks like one.
+                let over = find(rest, format!("\0{END} {}\0", self.mark).as_bytes()).is_some();
+                return if over { text(&bytes[..1], false, pieces) } else { None };
+            };
             let text = String::from_utf8_lossy(&rest[..length]);
             let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
             pieces.push(Piece::Content(mime.trim().to_owned(), text));
@@ -458,7 +462,7 @@ mod tests {
         let line = |line: &str| Piece::Line(line.to_owned());
         let block = |kind: &str, payload: &str| Piece::Block(kind.to_owned(), payload.to_owned());
         let content = |mime: &str, text: &str| Piece::Content(mime.to_owned(), text.to_owned());
-        let cases: [(&str, Vec<Piece>); 7] = [
+        let cases: [(&str, Vec<Piece>); 8] = [
             ("héllo\n wörld", vec![text("héllo\n wörld")]),
             ("no newline\0end m1\0", vec![text("no newline"), block("end", "")]),
             ("\0display m1\n{\"a\":1}\0x", vec![block("display", "{\"a\":1}"), text("x")]),
@@ -467,6 +471,10 @@ mod tests {
             (
                 "bar EVCXR_BEGIN_CONTENT text/html\n<p>\n</p>\nEVCXR_END_CONTENT\nEVCXR_ no",
                 vec![text("bar "), content("text/html", "<p>\n</p>"), text("EVCXR_ no")],
+            ),
+            (
+                "EVCXR_BEGIN_CONTENT x\n\0end m1\0",
+                vec![text("EVCXR_BEGIN_CONTENT x\n"), block("end", "")],
             ),
             ("EVCXR_PANIC_NOTIFICATION\n", vec![line(PANIC)]),
             (
