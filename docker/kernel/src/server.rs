@@ -165,11 +165,11 @@ impl Shell {
                 while let Ok(message) = queue.try_recv() {
                     waiting.push_back(message);
                 }
-                let (cells, others) =
+                let (cells, others): (Vec<_>, Vec<_>) =
                     std::mem::take(&mut waiting).into_iter().partition(|message| {
                         matches!(message.content, JupyterMessageContent::ExecuteRequest(_))
                     });
-                (aborted, waiting) = (cells, others);
+                (aborted, waiting) = (cells, others.into());
             }
             if let Some(answer) = answer {
                 let _ = self.reply.send(answer);
