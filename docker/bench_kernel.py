@@ -69,6 +69,13 @@ def timed(client, code):
     return seconds
 
 
+def resident(process):
+    """Memory of the kernel process in GB."""
+    with open(f"/proc/{process}/status") as file:
+        line = next(line for line in file if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1e6
+
+
 def session(spec_folder, name, imports):
     """Times of one session: start, first answer since start, further cells, memory in MB."""
     manager = KernelManager(
@@ -85,15 +92,18 @@ def session(spec_folder, name, imports):
     first = time.perf_counter() - start
     cells = [timed(client, code) for code in CELLS]
     plain = timed(client, "1 + 1")
+    memory = resident(manager.provisioner.pid)
     client.stop_channels()
     manager.shutdown_kernel()
-    return {"ready": ready, "first": first, "cell": statistics.median(cells), "1 + 1": plain}
+    return {"memory": memory, "ready": ready, "first": first, "cell": statistics.median(cells), "1 + 1": plain}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--ours-only", action="store_true", help="leave vanilla out")
+    arguments = parser.parse_args()
+    rounds = max(arguments.rounds, 1)
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(f"{folder}/vanilla")
         with open(f"{folder}/vanilla/kernel.json", "w") as file:
@@ -101,17 +111,21 @@ def main():
                        "display_name": "vanilla", "language": "rust"}, file)
         specs = [folder, "/opt/jupyter/share/jupyter/kernels"]
         results = {"solvergrad": [], "vanilla": []}
-        session(specs, "vanilla", VANILLA_IMPORTS)  # compiles its crates
+        if not arguments.ours_only:
+            session(specs, "vanilla", VANILLA_IMPORTS)  # compiles its crates
         for _ in range(rounds):
             results["solvergrad"].append(session(specs, "solvergrad", ""))
+            if arguments.ours_only:
+                continue
             results["vanilla"].append(session(specs, "vanilla", VANILLA_IMPORTS))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
           f"median of {rounds} rounds")
     print("| seconds | SolverGrad | vanilla evcxr 0.22 | ratio |\n|---|---|---|---|")
     titles = {"ready": "kernel ready", "first": "start to first `let t = Tensor::randn(..)` answered",
-              "cell": "median of ten further cells", "1 + 1": "`1 + 1`"}
+              "cell": "median of ten further cells", "1 + 1": "`1 + 1`", "memory": "memory of the kernel process, GB"}
     for key, title in titles.items():
-        ours, theirs = (statistics.median(r[key] for r in results[name]) for name in results)
+        ours, theirs = (statistics.median([r[key] for r in results[name]] or [float("nan")])
+                        for name in results)
         print(f"| {title} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
 
 

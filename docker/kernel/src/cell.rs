@@ -19,6 +19,13 @@ pub fn with_shown_result(code: &str) -> String {
     format!("{before}{SHOW}({expression});{after}")
 }
 
+/// The code with its last expression, if it ends in one, as a statement; no place moves.
+pub fn as_statement(code: &str) -> String {
+    let Some(range) = last_expression(code) else { return code.to_owned() };
+    let (before, after) = code.split_at(range.end);
+    format!("{before};{after}")
+}
+
 fn last_expression(code: &str) -> Option<std::ops::Range<usize>> {
     // Commands of the kernel come first, each on its line.
     let commands = code.lines().take_while(|line| {
@@ -196,6 +203,7 @@ mod tests {
         for (code, expected) in cases {
             assert_eq!(with_shown_result(code), expected);
         }
+        assert_eq!(as_statement("let x = 1;\nx // it"), "let x = 1;\nx; // it");
     }
 
     #[test]

@@ -42,7 +42,8 @@ impl Failure {
     pub fn compilation(errors: &[CompilationError], code: &str, count: usize) -> Self {
         let mut traceback = Vec::new();
         let cell = format!("cell {count}");
-        for error in errors {
+        let serious = |error: &&CompilationError| error.level() != "warning";
+        for error in errors.iter().filter(serious) {
             let report = error.build_report(cell.clone(), code.to_owned(), Theme::Light);
             let drawn = report.filter(|_| error.is_from_user_code()).and_then(|report| {
                 let mut bytes = Vec::new();
@@ -67,7 +68,7 @@ impl Failure {
             traceback.extend(error.help().iter().map(|help| format!("{BOLD}help{PLAIN}: {help}")));
             traceback.extend(error.evcxr_extra_hint().map(str::to_owned));
         }
-        let first = errors.first().map(CompilationError::message).unwrap_or_default();
+        let first = errors.iter().find(serious).map(CompilationError::message).unwrap_or_default();
         Self { name: "CompileError".to_owned(), value: first, traceback }
     }
 
@@ -75,7 +76,7 @@ impl Failure {
     pub fn panic(report: &str, written: &Written) -> Self {
         let report: Value = serde_json::from_str(report).unwrap_or_default();
         let text = |key: &str| report[key].as_str().unwrap_or_default().to_owned();
-        let (message, file) = (text("message"), text("file"));
+        let (message, file) = (without_native_frames(&text("message")), text("file"));
         let line = report["line"].as_u64().unwrap_or(0) as usize;
         let mut failure = Self::new("Panic", &message);
         failure.place(&file, line, written);
@@ -85,7 +86,8 @@ impl Failure {
             .filter_map(|frame| {
                 let (name, file) = (frame["name"].as_str()?, frame["file"].as_str()?);
                 let line = frame["line"].as_u64()? as usize;
-                let name = if name.contains("run_user_code") { "the cell" } else { name };
+                let cell = name.contains("run_user_code") || name.starts_with("{closure");
+                let name = if cell { "the cell" } else { name };
                 Some(match written.locate(file, line) {
                     Some(place) => format!("  in {name}, {}", place.title()),
                     None if is_generated(file) => return None,
@@ -103,7 +105,8 @@ impl Failure {
         let mut parts = report.splitn(3, '\n');
         let line = parts.next().and_then(|line| line.parse().ok()).unwrap_or(0);
         let name = short(parts.next().unwrap_or_default());
-        let mut failure = Self::new(&name, parts.next().unwrap_or_default());
+        let message = without_native_frames(parts.next().unwrap_or_default());
+        let mut failure = Self::new(&name, message);
         failure.place("src/lib.rs", line, written);
         failure
     }
@@ -119,6 +122,19 @@ impl Failure {
             None => {}
         }
     }
+}
+
+// libtorch's messages carry its own frames, in a Rust string often with escaped line breaks.
+fn without_native_frames(message: &str) -> String {
+    let start = ["\nException raised from", "\\nException raised from"]
+        .iter()
+        .find_map(|start| message.find(start));
+    let Some(start) = start else { return message.to_owned() };
+    // The quotes and brackets that the rest would have closed.
+    let head = &message[..start];
+    let quoted = head.matches('"').count() % 2 == 1;
+    let open = head.matches('(').count() > head.matches(')').count();
+    format!("{head}{}{}", if quoted { "\"" } else { "" }, if open { ")" } else { "" })
 }
 
 // A file of evcxr's, whose lines mean nothing to the author of a cell.
@@ -204,6 +220,14 @@ mod tests {
         let boxed = "alloc::boxed::Box<dyn core::error::Error + core::marker::Send>";
         assert_eq!(short(boxed), "Box<dyn Error + Send>");
         assert_eq!(short("&str"), "&str");
+    }
+
+    #[test]
+    fn native_frames_are_cut() {
+        let message = "called `Result::unwrap()` on an `Err` value: Torch(\"bad shape\\nException raised from x.h:9\\nframe #0\")";
+        let short = "called `Result::unwrap()` on an `Err` value: Torch(\"bad shape\")";
+        assert_eq!(without_native_frames(message), short);
+        assert_eq!(without_native_frames("plain"), "plain");
     }
 
     #[test]

@@ -21,7 +21,7 @@ use jupyter_protocol::{ExecutionCount, Media};
 use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 
-use crate::cell::{Written, with_shown_result};
+use crate::cell::{Written, as_statement, with_shown_result};
 use crate::failure::Failure;
 use crate::folder::{self, Folder, PREFIX};
 use crate::server::Public;
@@ -383,11 +383,14 @@ impl Evaluation {
         let variables: Vec<String> =
             context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
         let shown = with_shown_result(code);
-        let mut result = context.execute(&shown);
-        if shown != code && matches!(result, Err(Error::CompilationErrors(_) | Error::Message(_))) {
-            // Nothing has run: the same code as it was written gives the places as they are.
-            result = context.execute(code);
-        }
+        let result = context.execute(&shown);
+        // What is wrong with the cell itself, at the places as they were written; nothing has run.
+        let checked = match &result {
+            Err(Error::CompilationErrors(_)) if shown != code => {
+                context.check(&as_statement(code)).unwrap_or_default()
+            }
+            _ => Vec::new(),
+        };
         self.written.note(count, code);
         self.written.compiled(context.last_source().unwrap_or_default());
         let interrupted = self.shared.interrupts.load(Ordering::SeqCst) > 0;
@@ -405,8 +408,17 @@ impl Evaluation {
             Err(_) if interrupted => {
                 Err(Failure::new("Interrupted", "the compilation was stopped; nothing has run"))
             }
-            Err(Error::CompilationErrors(errors)) => {
+            Err(Error::CompilationErrors(errors)) if shown == code => {
                 Err(Failure::compilation(&errors, code, count))
+            }
+            Err(Error::CompilationErrors(_)) if checked.iter().any(|e| e.level() == "error") => {
+                Err(Failure::compilation(&checked, code, count))
+            }
+            Err(Error::CompilationErrors(errors)) => {
+                let value = "the last expression has no form to show: end it with `;`, or let its \
+                             type derive Debug";
+                let errors = Failure::compilation(&errors, &shown, count).traceback;
+                Err(Failure::new("CompileError", value).and(errors))
             }
             Err(error) => Err(Failure::new("Error", error.to_string())),
         }
