@@ -1,6 +1,6 @@
 //! Failures of a cell, told as its author sees them: the message and the line of the cell.
 
-use std::backtrace::Backtrace;
+use std::ffi::CStr;
 use std::io::Write;
 use std::panic::PanicHookInfo;
 
@@ -80,23 +80,22 @@ impl Failure {
         let line = report["line"].as_u64().unwrap_or(0) as usize;
         let mut failure = Self::new("Panic", &message);
         failure.place(&file, line, written);
-        let frames = report["frames"].as_array().cloned().unwrap_or_default();
-        let frames: Vec<String> = frames
-            .iter()
-            .filter_map(|frame| {
-                let (name, file) = (frame["name"].as_str()?, frame["file"].as_str()?);
-                let line = frame["line"].as_u64()? as usize;
-                let cell = name.contains("run_user_code") || name.starts_with("{closure");
-                let name = if cell { "the cell" } else { name };
-                Some(match written.locate(file, line) {
-                    Some(place) => format!("  in {name}, {}", place.title()),
-                    None if is_generated(file) => return None,
-                    None => format!("  in {name}, {file}:{line}"),
-                })
-            })
-            .take(8)
-            .collect();
-        failure.traceback.extend(frames);
+        let calls: Vec<(String, u64)> =
+            serde_json::from_value(report["calls"].clone()).unwrap_or_default();
+        let mut lines: Vec<String> = Vec::new();
+        for (name, file, line) in frames(&calls) {
+            let cell = name.contains("run_user_code") || name.starts_with("{closure");
+            let name = if cell { "the cell" } else { name.trim_start_matches("ctx::") };
+            let text = match written.locate(&file, line) {
+                Some(place) => format!("  in {name}, {}", place.title()),
+                None if is_generated(&file) => continue,
+                None => format!("  in {name}, {file}:{line}"),
+            };
+            if lines.last() != Some(&text) && lines.len() < 8 {
+                lines.push(text);
+            }
+        }
+        failure.traceback.extend(lines);
         failure
     }
 
@@ -181,30 +180,60 @@ fn report(panic: &PanicHookInfo) -> Value {
         "file": panic.location().map(|place| place.file()),
         "line": panic.location().map(|place| place.line()),
         "thread": thread,
-        "frames": frames(&Backtrace::force_capture().to_string()),
+        "calls": calls(),
     })
 }
 
-// The frames of the cell and of the library: between the panic machinery and evcxr's caller.
-fn frames(trace: &str) -> Vec<Value> {
-    let mut frames = Vec::new();
-    let mut name = "";
-    for line in trace.lines().map(str::trim) {
-        if let Some(place) = line.strip_prefix("at ") {
-            let mut parts = place.rsplitn(3, ':').skip(1);
-            let line: Option<u64> = parts.next().and_then(|line| line.parse().ok());
-            let file = parts.next().unwrap_or_default();
-            let own = ["src/lib.rs", "cells/lib.rs"].iter().any(|own| file.ends_with(own))
-                || name.starts_with("solvergrad");
-            if own && !name.contains("evcxr") && !name.contains("FnOnce") {
-                frames.push(
-                    json!({"name": name, "file": file.trim_start_matches("./"), "line": line}),
-                );
+// Where this thread is within compiled cells: library and offset of each call, innermost first. Std's
+// own backtrace knows only the libraries that were loaded before its first use.
+fn calls() -> Vec<(String, u64)> {
+    let mut frames = [std::ptr::null_mut(); 128];
+    // SAFETY: the buffer has the length given.
+    let count = unsafe { libc::backtrace(frames.as_mut_ptr(), frames.len() as i32) };
+    let mut found = Vec::new();
+    for frame in &frames[..usize::try_from(count).unwrap_or(0)] {
+        // SAFETY: all zero is a valid value, which dladdr fills in.
+        let mut place: libc::Dl_info = unsafe { std::mem::zeroed() };
+        // SAFETY: any address may be asked for; the name, if any, is a C string of the loader's.
+        let name = unsafe {
+            if libc::dladdr(*frame, &mut place) == 0 || place.dli_fname.is_null() {
+                continue;
             }
-        } else if let Some((number, rest)) = line.split_once(": ")
-            && number.parse::<u32>().is_ok()
-        {
-            name = rest;
+            CStr::from_ptr(place.dli_fname).to_string_lossy()
+        };
+        if name.contains("libcode_") {
+            // A return address: the call is just before it.
+            found.push((name.into_owned(), *frame as u64 - place.dli_fbase as u64 - 1));
+        }
+    }
+    found
+}
+
+// Function, file and line of each call, those inlined into it included.
+fn frames(calls: &[(String, u64)]) -> Vec<(String, String, usize)> {
+    let mut frames = Vec::new();
+    for (library, offset) in calls {
+        let mut command = std::process::Command::new("addr2line");
+        command.args(["-f", "-i", "-C", "-e", library]).arg(format!("{offset:#x}"));
+        let output = command.output().map(|output| output.stdout).unwrap_or_default();
+        frames.extend(parsed(&String::from_utf8_lossy(&output)));
+    }
+    frames
+}
+
+// Pairs of lines: a function, and its file with the line.
+fn parsed(text: &str) -> Vec<(String, String, usize)> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut frames = Vec::new();
+    for pair in lines.chunks_exact(2) {
+        let place = pair[1].split(" (").next().unwrap_or_default();
+        let Some((file, line)) = place.rsplit_once(':') else { continue };
+        let Ok(line) = line.parse() else { continue };
+        let own = file.ends_with("src/lib.rs") && !file.contains("/rustc/")
+            || file.ends_with("cells/lib.rs")
+            || file.contains("/crate/src/");
+        if own {
+            frames.push((pair[0].to_owned(), file.to_owned(), line));
         }
     }
     frames
@@ -232,13 +261,12 @@ mod tests {
 
     #[test]
     fn only_frames_of_the_author_are_kept() {
-        let trace = "   0: std::backtrace::Backtrace::force_capture\n   1: core::panicking::panic\n             at /rustc/abc/library/core/src/panicking.rs:75:14\n   2: ctx::halve\n             at ./src/lib.rs:12:5\n   3: ctx::run_user_code_3::{{closure}}\n             at ./src/lib.rs:40:9\n   4: main\n";
-        let frames = frames(trace);
-        assert_eq!(frames.len(), 2);
-        assert_eq!(frames[0]["name"], "ctx::halve");
-        assert_eq!(
-            (frames[1]["file"].as_str(), frames[1]["line"].as_u64()),
-            (Some("src/lib.rs"), Some(40))
-        );
+        let text = "core::ops::function::FnOnce\n/rustc/abc/library/core/src/ops/function.rs:250\n\
+                    ctx::halve\ncells/lib.rs:12 (discriminator 2)\nrun_user_code_3\n??:0\n\
+                    ctx::run_user_code_3::{closure#0}\n/var/tmp/k/./cells/lib.rs:40\n";
+        let frames = parsed(text);
+        let lines: Vec<usize> = frames.iter().map(|(_, _, line)| *line).collect();
+        assert_eq!(lines, [12, 40]);
+        assert_eq!(frames[0].0, "ctx::halve");
     }
 }

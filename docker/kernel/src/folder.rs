@@ -115,12 +115,12 @@ pub fn furnish(folder: &Path) -> Result<()> {
                 bail!("{command:?} failed: {status}");
             }
         }
+        // Cargo judges by time, and a checkout's times say nothing about its content.
+        let mut command = Command::new(format!("{PREFIX}/kernel/freshness.sh"));
+        command.arg("apply").arg(&target);
+        unfronted(&mut command);
+        command.status().context("starting freshness.sh")?;
     }
-    // Cargo judges by time, and a checkout's times say nothing about its content.
-    let mut command = Command::new(format!("{PREFIX}/kernel/freshness.sh"));
-    command.arg("apply").arg(&target);
-    unfronted(&mut command);
-    command.status().context("starting freshness.sh")?;
     Ok(())
 }
 
