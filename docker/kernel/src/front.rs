@@ -83,6 +83,14 @@ fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
         return compile(verb, &serde_json::from_str(&text)?);
     }
     folder::furnish(&std::env::current_dir()?)?;
+    // What this build writes takes the place of what earlier plans of a kernel's folder name.
+    let image = here() == format!("{PREFIX}/cells");
+    let notes = std::fs::read_dir(Path::new(&here()).join("notes"));
+    for note in notes.into_iter().flatten().flatten().filter(|_| !image) {
+        if note.path().extension().is_some_and(|kind| kind == "plan") {
+            std::fs::remove_file(note.path())?;
+        }
+    }
     // A check, too, needs the plan, and only a build makes one.
     let arguments: Vec<OsString> = arguments
         .iter()
