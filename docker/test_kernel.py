@@ -157,8 +157,8 @@ class Honest(Shared):
                 self.assertIn(place, result.traceback())
 
     def test_a_panic_in_an_earlier_cells_function_names_both_places(self):
-        first = self.ok("fn halve(v: &[i32]) -> i32 {\n    let last = v.len();\n    v[last]\n}")
-        result = self.fails("let w: Vec<i32> = (0..1).collect();\nlet z = 3;\nhalve(&w)")
+        first = self.ok("fn pick(v: &[i32], at: usize) -> i32 {\n    let wanted = at + 1;\n    v[wanted]\n}")
+        result = self.fails("let w: Vec<i32> = (0..1).collect();\nlet z = 3;\npick(&w, z)")
         self.assertIn(f"cell {first.count}, line 3", result.traceback())
         self.assertIn(f"cell {result.count}, line 3", result.traceback())
 
