@@ -52,16 +52,16 @@ fn describe(tensor: &Tensor) -> Result<Forms> {
     let mut html = format!("<small>{}</small>", escape(&facts));
     match *size {
         [] => facts.push_str(&format!("\n{}", significant(values.f_double_value(&[])?, 6))),
-        [rows, columns] if rows.min(columns) >= SMALLEST_PICTURE => {
-            if rows.max(columns) <= LARGEST_PICTURE {
-                let png = base64(&picture(&values, columns)?);
-                let width = (columns * 4).clamp(140, 560);
-                html.push_str(&format!(
-                    "<br><img alt=\"the matrix, black least, white greatest\" \
-                     style=\"width: {width}px; image-rendering: pixelated\" \
-                     src=\"data:image/png;base64,{png}\">"
-                ));
-            }
+        [rows, columns]
+            if rows.min(columns) >= SMALLEST_PICTURE && rows.max(columns) <= LARGEST_PICTURE =>
+        {
+            let png = base64(&picture(&values, columns)?);
+            let width = (columns * 4).clamp(140, 560);
+            html.push_str(&format!(
+                "<br><img alt=\"the matrix, black least, white greatest\" \
+                 style=\"width: {width}px; image-rendering: pixelated\" \
+                 src=\"data:image/png;base64,{png}\">"
+            ));
         }
         [columns] if columns <= MOST_ENTRIES => {
             let row = numbers(&values)?;

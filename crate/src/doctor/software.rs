@@ -154,9 +154,3 @@ fn folder(name: &str, folder: &str) -> Entry {
         missing(name, format!("{folder} is missing"))
     }
 }
-
-fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|folder| folder.join(program))
-        .find(|path| path.is_file())
-}
