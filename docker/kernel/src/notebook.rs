@@ -182,7 +182,9 @@ fn compile(folder: &Path, name: &str, program: &Program, notebook: &Path) -> Res
         bail!("freshness.sh failed: {freshness}");
     }
     let output = Command::new("mold")
-        .args(["-run", "cargo", "--offline", "build", "--message-format=json"])
+        .args(["-run", "cargo", "--offline", "rustc", "--message-format=json", "--"])
+        // Cargo's own paths to the shared crates are relative to where it puts the program.
+        .arg(format!("-Clink-arg=-Wl,-rpath,{target}/x86_64-unknown-linux-gnu/debug/deps"))
         .current_dir(folder)
         .env("CARGO_TARGET_DIR", &target)
         .stderr(std::process::Stdio::piped())
