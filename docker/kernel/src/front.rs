@@ -98,7 +98,7 @@ fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
         .collect();
     let mut command = real_cargo(&arguments);
     command.env("RUSTC_WRAPPER", format!("{PREFIX}/front/bin/rustc-recorder"));
-    command.env("SOLVERGRAD_PLAN", notebook_of(&name)?);
+    command.env("SOLVERGRAD_PLAN", note_path(&name)?);
     if verb == "build" {
         return Err(command.exec().into());
     }
@@ -230,7 +230,7 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     if words.contains(&"metadata") {
         text = trimmed(&text).context("in the answer of cargo metadata")?;
     }
-    folder::write(&notebook_of(&name)?, &hidden(&text))?;
+    folder::write(&note_path(&name)?, &hidden(&text))?;
     print!("{text}");
     Ok(ExitCode::SUCCESS)
 }
@@ -359,13 +359,13 @@ fn hidden(text: &str) -> String {
 }
 
 fn noted(name: &str) -> Option<String> {
-    let own = notebook_of(name).ok()?;
+    let own = note_path(name).ok()?;
     let places = [own, Path::new(PREFIX).join("front/notes").join(name)];
     let text = places.iter().find_map(|place| std::fs::read_to_string(place).ok())?;
     Some(text.replace(HERE, &here()))
 }
 
-fn notebook_of(name: &str) -> Result<PathBuf> {
+fn note_path(name: &str) -> Result<PathBuf> {
     let folder = Path::new(&here()).join("notes");
     std::fs::create_dir_all(&folder)?;
     Ok(folder.join(name))
