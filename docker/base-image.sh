@@ -48,20 +48,26 @@ version = "12"
 TOML
 
 # The standard library's sources (type inference reads them) are a rustup component. Where the
-# machine has none, the nearest Debian package serves: signatures are what matters.
+# machine has none, the nearest Debian package serves: the one kept for browsers follows Rust's
+# releases; testing's own lags, and type inference then stumbles over macros such as vec![].
 if [ ! -d "$target/lib/rustlib/src/rust/library" ]; then
-  say "standard library sources from Debian"
   apt=$work/apt
   mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+  options=(-o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root)
+  trixie=(-o Dir::Etc::sourcelist="$apt/debian.sources" -o Dir::Etc::sourceparts=/dev/null)
   sed -E 's/^Suites:.*/Suites: trixie/' /etc/apt/sources.list.d/debian.sources >"$apt/debian.sources" 2>/dev/null \
-    || fail "no /etc/apt/sources.list.d/debian.sources to find rust-src by"
-  options=(-o Dir::Etc::sourcelist="$apt/debian.sources" -o Dir::Etc::sourceparts=/dev/null
-    -o Dir::State::lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root)
-  apt-get "${options[@]}" -qq update >/dev/null 2>&1 || true
-  (cd "$work" && apt-get "${options[@]}" -qq download rust-src) || fail "rust-src could not be downloaded"
-  dpkg-deb --fsys-tarfile "$work"/rust-src_*.deb | tar -C "$work" -xf - ./usr
+    || fail "no /etc/apt/sources.list.d/debian.sources to find the standard library's sources by"
+  fetch() { # package [apt option...]
+    local package=$1; shift
+    say "standard library sources from Debian's $package"
+    apt-get "${options[@]}" "$@" -qq update >/dev/null 2>&1 || true
+    (cd "$work" && apt-get "${options[@]}" "$@" -qq download "$package")
+  }
+  fetch rust-web-src || fetch rust-src "${trixie[@]}" \
+    || fail "neither rust-web-src nor rust-src could be downloaded"
+  dpkg-deb --fsys-tarfile "$work"/rust-*src_*.deb | tar -C "$work" -xf - ./usr
   library=$(find "$work/usr/src" -maxdepth 2 -type d -name library | head -1)
-  [ -d "$library/core" ] || fail "rust-src holds no library/core"
+  [ -d "$library/core" ] || fail "Debian's package holds no library/core"
   mkdir -p "$target/lib/rustlib/src/rust"
   cp -a "$library" "$target/lib/rustlib/src/rust/library"
 fi
