@@ -43,6 +43,8 @@ pub mod train;
 pub mod display;
 pub mod figure;
 
+#[doc(hidden)]
+pub mod cell;
 pub mod check;
 pub mod device;
 pub mod doctor;

@@ -78,7 +78,7 @@ impl Rich for Html {
 
 /// Shows a value as an output of the running cell.
 pub fn display(value: &impl Rich) {
-    send("display", None, &value.forms());
+    send("display", None, value.forms());
 }
 
 /// An output that can be replaced while the cell runs, and later.
@@ -94,7 +94,7 @@ pub fn display_live() -> Live {
     let (now, count) = (now.unwrap_or_default().as_nanos(), COUNT.fetch_add(1, Ordering::Relaxed));
     let live = Live { id: format!("solvergrad-{}-{now:x}-{count}", std::process::id()) };
     if is_live() {
-        send("display", Some(&live.id), &vec![("text/plain", json!(""))]);
+        send("display", Some(&live.id), vec![("text/plain", json!(""))]);
     }
     live
 }
@@ -102,7 +102,7 @@ pub fn display_live() -> Live {
 impl Live {
     /// Replaces what is shown, wherever it is shown.
     pub fn update(&self, value: &impl Rich) {
-        send("update", Some(&self.id), &value.quick_forms());
+        send("update", Some(&self.id), value.quick_forms());
     }
 }
 
@@ -135,11 +135,13 @@ impl Place {
     }
 }
 
-fn send(op: &str, id: Option<&str>, forms: &Forms) {
+// Not generic, and given the forms to drop: what is compiled here need not be in every cell.
+#[inline(never)]
+fn send(op: &str, id: Option<&str>, forms: Forms) {
     match Place::here() {
         Place::Kernel(mark) => {
             let data: Map<String, Value> =
-                forms.iter().map(|(mime, form)| ((*mime).to_owned(), form.clone())).collect();
+                forms.into_iter().map(|(mime, form)| (mime.to_owned(), form)).collect();
             write(&format!("\0display {mark}\n{}\0", json!({"op": op, "id": id, "data": data})));
         }
         // evcxr's own kernel reads blocks of lines from standard output.
@@ -197,7 +199,7 @@ pub struct Shown<'a, T: ?Sized>(pub &'a T);
 impl<T: Rich + ?Sized> Shown<'_, T> {
     /// Shows the value as the result of the cell.
     pub fn evcxr_display(&self) {
-        send("result", None, &self.0.forms());
+        send("result", None, self.0.forms());
     }
 }
 
@@ -217,10 +219,15 @@ pub trait DebugForm {
 
 impl<T: Debug + ?Sized> DebugForm for T {
     fn evcxr_display(&self) {
-        let text = format!("{self:?}");
-        if text != "()" {
-            send("result", None, &vec![("text/plain", json!(text))]);
-        }
+        show_debug(&self);
+    }
+}
+
+#[inline(never)]
+fn show_debug(value: &dyn Debug) {
+    let text = format!("{value:?}");
+    if text != "()" {
+        send("result", None, vec![("text/plain", json!(text))]);
     }
 }
 

@@ -115,7 +115,11 @@ fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
 fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
     let out = std::env::current_dir()?.join("cells");
     std::fs::create_dir_all(&out)?;
-    std::fs::write(out.join("lib.rs"), with_places(&std::fs::read_to_string("src/lib.rs")?))?;
+    let mut source = std::fs::read_to_string("src/lib.rs")?;
+    if plan.arguments.iter().any(|word| word.starts_with("solvergrad=")) {
+        source = with_compiled_store(source);
+    }
+    std::fs::write(out.join("lib.rs"), with_places(&source))?;
     let mut command = Command::new(&plan.rustc);
     let crates = flat_crates()?;
     let mut words = plan.arguments.iter().peekable();
@@ -186,6 +190,17 @@ fn flat_crates() -> Result<Option<String>> {
     let path = format!("{PREFIX}/crates");
     let enough = wanted.all(|line| known.iter().any(|known| known.trim() == line));
     Ok((enough && Path::new(&path).is_dir()).then_some(path))
+}
+
+// evcxr's store of variables stands in every cell; the library has it compiled. No line moves.
+fn with_compiled_store(source: String) -> String {
+    let (start, end) = ("pub struct VariableStore {", "Box::into_raw(Box::new(VariableStore::new()))\n}");
+    let Some(from) = source.find(start) else { return source };
+    let Some(length) = source[from..].find(end).map(|at| at + end.len()) else { return source };
+    let (before, rest) = source.split_at(from);
+    let (store, after) = rest.split_at(length);
+    let lines = "\n".repeat(store.matches('\n').count());
+    format!("{before}pub use ::solvergrad::cell::{{VariableStore, create_variable_store}};{lines}{after}")
 }
 
 // evcxr's error type, taught to report the place of the `?` and the type of the error. No line moves.
