@@ -22,6 +22,10 @@ use crate::folder::{self, PREFIX};
 /// Stands for the kernel's folder in what is noted.
 const HERE: &str = "{kernel}";
 
+/// Libraries without symbols in place of libtorch's, whose hundred thousand no cell names itself:
+/// the linker need not read them (`docker/kernel/warm.sh`).
+const LINKED: &str = "/opt/solvergrad/link";
+
 /// The compiler's command line of the cell crate.
 #[derive(Serialize, Deserialize)]
 struct Plan {
@@ -77,7 +81,8 @@ pub fn recorder(arguments: &[OsString]) -> Result<ExitCode> {
 // A build or check of the cell crate: by the noted command line where manifest and library are the
 // ones it was noted for.
 fn build(verb: &str, arguments: &[OsString]) -> Result<ExitCode> {
-    let key = key(&std::fs::read_to_string("Cargo.toml")?, &folder::library_digest()?);
+    let library = folder::noted_digest().map_or_else(folder::library_digest, Ok)?;
+    let key = key(&std::fs::read_to_string("Cargo.toml")?, &library);
     let name = format!("{key}.plan");
     if let Some(text) = noted(&name) {
         return compile(verb, &serde_json::from_str(&text)?);
@@ -122,6 +127,10 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
     std::fs::write(out.join("lib.rs"), with_places(&source))?;
     let mut command = Command::new(&plan.rustc);
     let crates = flat_crates()?;
+    // First among the places of libraries.
+    if Path::new(LINKED).is_dir() {
+        command.arg(format!("-Lnative={LINKED}"));
+    }
     let mut words = plan.arguments.iter().peekable();
     while let Some(word) = words.next() {
         let next = words.peek().map(|next| next.as_str()).unwrap_or_default();
@@ -194,13 +203,16 @@ fn flat_crates() -> Result<Option<String>> {
 
 // evcxr's store of variables stands in every cell; the library has it compiled. No line moves.
 fn with_compiled_store(source: String) -> String {
-    let (start, end) = ("pub struct VariableStore {", "Box::into_raw(Box::new(VariableStore::new()))\n}");
+    let (start, end) =
+        ("pub struct VariableStore {", "Box::into_raw(Box::new(VariableStore::new()))\n}");
     let Some(from) = source.find(start) else { return source };
     let Some(length) = source[from..].find(end).map(|at| at + end.len()) else { return source };
     let (before, rest) = source.split_at(from);
     let (store, after) = rest.split_at(length);
     let lines = "\n".repeat(store.matches('\n').count());
-    format!("{before}pub use ::solvergrad::cell::{{VariableStore, create_variable_store}};{lines}{after}")
+    format!(
+        "{before}pub use ::solvergrad::cell::{{VariableStore, create_variable_store}};{lines}{after}"
+    )
 }
 
 // evcxr's error type, taught to report the place of the `?` and the type of the error. No line moves.
@@ -228,6 +240,10 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     let place = words.windows(2).find(|pair| pair[0] == "--manifest-path").map(|pair| pair[1]);
     let manifest = place.map_or_else(|| PathBuf::from("Cargo.toml"), PathBuf::from);
     let text = std::fs::read_to_string(&manifest).unwrap_or_default();
+    if words.contains(&"metadata") && text.contains("\"sysroot\"") && !knows_library() {
+        println!("{}", without_packages());
+        return Ok(ExitCode::SUCCESS);
+    }
     let name = format!("{}.answer", key(&text, &hidden(&words.join("\n"))));
     if let Some(text) = noted(&name) {
         print!("{text}");
@@ -250,15 +266,27 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+// evcxr begins with a cell that needs nothing, for which rust-analyzer would read the standard
+// library, and read it again with the crates that every notebook has.
+fn knows_library() -> bool {
+    let manifest = std::fs::read_to_string(Path::new(&here()).join("Cargo.toml"));
+    manifest.is_ok_and(|text| text.contains("\nsolvergrad = "))
+}
+
+fn without_packages() -> Value {
+    json!({
+        "packages": [], "workspace_members": [], "workspace_default_members": [],
+        "resolve": {"nodes": [], "root": null}, "target_directory": "/", "workspace_root": "/",
+        "version": 1, "metadata": null,
+    })
+}
+
 // What rust-analyzer is shown: the crates that a cell names, those that they name, and the parts
 // polars is made of as far as its interface is written in them. The rest is hundreds of crates
-// whose sources it would read for nothing. The standard library's own workspace stays whole.
+// whose sources it would read for nothing. Of the standard library, what a program can name.
 fn trimmed(text: &str) -> Result<String> {
     let mut metadata: Value = serde_json::from_str(text)?;
     let root = metadata["workspace_members"][0].as_str().unwrap_or_default().to_owned();
-    if !root.contains("#ctx@") {
-        return Ok(text.to_owned());
-    }
     let nodes = metadata["resolve"]["nodes"].as_array().cloned().unwrap_or_default();
     let name_of = |id: &str| -> String {
         let tail = id.rsplit(['#', '/']).next().unwrap_or_default();
@@ -273,8 +301,17 @@ fn trimmed(text: &str) -> Result<String> {
         };
         deps.iter().filter(plain).filter_map(|dep| Some(dep["pkg"].as_str()?.to_owned())).collect()
     };
-    let mut kept = vec![root.clone()];
-    let mut queue = vec![(root, 0)];
+    let mut kept = Vec::new();
+    let mut queue = Vec::new();
+    if root.contains("#ctx@") {
+        kept.push(root.clone());
+        queue.push((root, 0));
+    } else {
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let known = |name: &Value| name.as_str().is_some_and(|name| STANDARD.contains(&name));
+        let named = packages.filter(|package| known(&package["name"]));
+        kept.extend(named.filter_map(|package| package["id"].as_str()).map(str::to_owned));
+    }
     while let Some((id, depth)) = queue.pop() {
         for need in needs(&id) {
             let name = name_of(&need);
@@ -290,6 +327,11 @@ fn trimmed(text: &str) -> Result<String> {
     if let Some(packages) = metadata["packages"].as_array_mut() {
         packages.retain(|package| keep(&package["id"]));
     }
+    for members in ["workspace_members", "workspace_default_members"] {
+        if let Some(members) = metadata[members].as_array_mut() {
+            members.retain(&keep);
+        }
+    }
     if let Some(nodes) = metadata["resolve"]["nodes"].as_array_mut() {
         nodes.retain(|node| keep(&node["id"]));
         for node in nodes {
@@ -303,6 +345,8 @@ fn trimmed(text: &str) -> Result<String> {
     }
     Ok(metadata.to_string())
 }
+
+const STANDARD: [&str; 5] = ["core", "alloc", "std", "proc_macro", "test"];
 
 // Engines of polars: no type of theirs stands in what a notebook writes.
 const HIDDEN_PARTS: [&str; 10] = [

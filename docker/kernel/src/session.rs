@@ -227,6 +227,7 @@ pub fn warm() -> Result<()> {
     for rest in ["cells", "src", "config"] {
         let _ = std::fs::remove_dir_all(place.join(rest));
     }
+    let _ = std::fs::remove_file(place.join("library"));
     Ok(())
 }
 
@@ -254,7 +255,8 @@ impl Evaluation {
             library: folder::library_digest().unwrap_or_default(),
             edits: 0,
         };
-        if let Err(error) = evaluation.connect(&place) {
+        let ready = folder::note_digest(&evaluation.library);
+        if let Err(error) = ready.and_then(|()| evaluation.connect(&place)) {
             evaluation.broken = Some(Failure::new("KernelError", format!("{error:#}")));
         }
         evaluation
@@ -489,6 +491,11 @@ impl Evaluation {
             Ok(digest) => digest,
             Err(error) => return Err(Failure::new("LibraryError", format!("{error:#}"))),
         };
+        if folder::noted_digest().as_ref() != Some(&digest)
+            && let Err(error) = folder::note_digest(&digest)
+        {
+            return Err(Failure::new("KernelError", format!("{error:#}")));
+        }
         if digest == self.library {
             return Ok(());
         }
