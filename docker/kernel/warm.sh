@@ -21,6 +21,16 @@ for library in torch_cpu c10; do
   gcc -shared -nostdlib -Wl,-soname,lib$library.so -o "$prefix/link/lib$library.so" -x c /dev/null
 done
 
+# The standard library as rust-analyzer is to read it: without vendored crates and the intrinsics
+# of every processor.
+library=$(rustc --print sysroot)/lib/rustlib/src/rust/library
+mkdir -p "$prefix/std"
+cp "$library/Cargo.toml" "$prefix/std/"
+for part in core alloc std proc_macro test; do
+  mkdir "$prefix/std/$part"
+  ln -s "$library/$part/"{Cargo.toml,src} "$prefix/std/$part/"
+done
+
 rustc --print sysroot >"$prefix/front/toolchain"
 for tool in cargo rustc rustup rustc-recorder; do
   ln -s /usr/local/bin/solvergrad-kernel "$prefix/front/bin/$tool"

@@ -6,6 +6,7 @@
 //! the real tool for everything else. What it notes is kept in the kernel's folder; what the image
 //! noted when it was built ([`crate::session::warm`]) is looked up first.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
@@ -25,6 +26,10 @@ const HERE: &str = "{kernel}";
 /// Libraries without symbols in place of libtorch's, whose hundred thousand no cell names itself:
 /// the linker need not read them (`docker/kernel/warm.sh`).
 const LINKED: &str = "/opt/solvergrad/link";
+
+/// The parts of the standard library that a program can name (`docker/kernel/warm.sh`): all that
+/// lies in a library's folder is read by rust-analyzer.
+pub const STANDARD: &str = "/opt/solvergrad/std";
 
 /// The compiler's command line of the cell crate.
 #[derive(Serialize, Deserialize)]
@@ -122,7 +127,7 @@ fn compile(verb: &str, plan: &Plan) -> Result<ExitCode> {
     std::fs::create_dir_all(&out)?;
     let mut source = std::fs::read_to_string("src/lib.rs")?;
     if plan.arguments.iter().any(|word| word.starts_with("solvergrad=")) {
-        source = with_compiled_store(source);
+        source = with_used_variables(&with_compiled_store(source));
     }
     std::fs::write(out.join("lib.rs"), with_places(&source))?;
     let mut command = Command::new(&plan.rustc);
@@ -215,6 +220,37 @@ fn with_compiled_store(source: String) -> String {
     )
 }
 
+// Every cell takes all variables out of the store and puts them back. Those it does not name may
+// stay: they need not be compiled. Whether they still have their type is asked as before.
+fn with_used_variables(source: &str) -> String {
+    let handed = |line: &str| -> Option<String> {
+        let call = line.split_once("evcxr_variable_store.")?.1;
+        if !call.starts_with("take_variable::") && !call.starts_with("put_variable::") {
+            return None;
+        }
+        let name = call.rsplit_once("(stringify!(")?.1.split(')').next()?;
+        Some(name.to_owned())
+    };
+    let is_part = |character: char| character.is_alphanumeric() || character == '_';
+    let generated = |line: &&str| line.contains("(stringify!(") && line.contains("variable_store");
+    let own = source.lines().filter(|line| !generated(line));
+    let named: HashSet<&str> = own.flat_map(|line| line.split(|c| !is_part(c))).collect();
+    let taken: HashSet<String> =
+        source.lines().filter(|line| line.contains("take_variable::")).filter_map(handed).collect();
+    let mut result = String::with_capacity(source.len());
+    for line in source.lines() {
+        // A new variable is put, but not taken.
+        let rests = handed(line).is_some_and(|name| {
+            taken.contains(&name) && !named.contains(name.trim_start_matches("r#"))
+        });
+        if !rests {
+            result.push_str(line);
+        }
+        result.push('\n');
+    }
+    result
+}
+
 // evcxr's error type, taught to report the place of the `?` and the type of the error. No line moves.
 fn with_places(source: &str) -> String {
     let mark = std::env::var("SOLVERGRAD_MARK").unwrap_or_default();
@@ -240,7 +276,8 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     let place = words.windows(2).find(|pair| pair[0] == "--manifest-path").map(|pair| pair[1]);
     let manifest = place.map_or_else(|| PathBuf::from("Cargo.toml"), PathBuf::from);
     let text = std::fs::read_to_string(&manifest).unwrap_or_default();
-    if words.contains(&"metadata") && text.contains("\"sysroot\"") && !knows_library() {
+    let standard = manifest.starts_with(STANDARD);
+    if words.contains(&"metadata") && standard && !knows_library() {
         println!("{}", without_packages());
         return Ok(ExitCode::SUCCESS);
     }
@@ -249,7 +286,9 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
         print!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
-    let arguments: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let real = toolchain()?.join("lib/rustlib/src/rust/library").display().to_string();
+    let arguments: Vec<OsString> =
+        words.iter().map(|word| word.replace(STANDARD, &real).into()).collect();
     let mut command = real_cargo(&arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().context("starting cargo")?;
     let mut text = String::new();
@@ -260,6 +299,9 @@ fn answer(words: &[&str]) -> Result<ExitCode> {
     }
     if words.contains(&"metadata") {
         text = trimmed(&text).context("in the answer of cargo metadata")?;
+    }
+    if standard {
+        text = text.replace(&real, STANDARD);
     }
     folder::write(&note_path(&name)?, &hidden(&text))?;
     print!("{text}");
@@ -308,7 +350,8 @@ fn trimmed(text: &str) -> Result<String> {
         queue.push((root, 0));
     } else {
         let packages = metadata["packages"].as_array().into_iter().flatten();
-        let known = |name: &Value| name.as_str().is_some_and(|name| STANDARD.contains(&name));
+        let root = Path::new(STANDARD);
+        let known = |name: &Value| name.as_str().is_some_and(|name| root.join(name).exists());
         let named = packages.filter(|package| known(&package["name"]));
         kept.extend(named.filter_map(|package| package["id"].as_str()).map(str::to_owned));
     }
@@ -345,8 +388,6 @@ fn trimmed(text: &str) -> Result<String> {
     }
     Ok(metadata.to_string())
 }
-
-const STANDARD: [&str; 5] = ["core", "alloc", "std", "proc_macro", "test"];
 
 // Engines of polars: no type of theirs stands in what a notebook writes.
 const HIDDEN_PARTS: [&str; 10] = [
@@ -436,5 +477,37 @@ fn log(words: &[&str]) {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs_f64();
         let _ = file.and_then(|mut file| writeln!(file, "{now:.3} {}", words.join(" ")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_takes_only_the_variables_it_names() {
+        let source = "fn run() {\n\
+            vars_ok &= evcxr_variable_store.check_variable::<i32>(stringify!(a));\n\
+            let mut a = evcxr_variable_store.take_variable::<i32>(stringify!(a));\n\
+            let b = evcxr_variable_store.take_variable::<Vec<u8>>(stringify!(b));\n\
+            println!(\"{b:?}\");\nlet c = 1;\n\
+            evcxr_variable_store.put_variable::<i32>(stringify!(a), a);\n\
+            evcxr_variable_store.put_variable::<Vec<u8>>(stringify!(b), b);\n\
+            evcxr_variable_store.put_variable::<i32>(stringify!(c), c);\n}\n";
+        let kept = with_used_variables(source);
+        assert_eq!(kept.lines().count(), source.lines().count());
+        let count = |text: &str| kept.matches(text).count();
+        assert_eq!((count("(a)"), count("(b)"), count("(c)")), (1, 2, 1));
+        assert!(kept.contains("check_variable::<i32>(stringify!(a))"));
+    }
+
+    #[test]
+    fn the_store_comes_from_the_library_and_no_line_moves() {
+        let source = "mod m {\npub struct VariableStore {\n}\n\
+            pub fn create_variable_store() {\n\
+            \x20   Box::into_raw(Box::new(VariableStore::new()))\n}\n}\nfn last() {}\n";
+        let short = with_compiled_store(source.to_owned());
+        assert_eq!(short.lines().count(), source.lines().count());
+        assert!(short.contains("solvergrad::cell") && !short.contains("into_raw"), "{short}");
     }
 }

@@ -24,6 +24,7 @@ use tokio::sync::oneshot;
 use crate::cell::{Written, as_statement, with_shown_result};
 use crate::failure::Failure;
 use crate::folder::{self, Folder, PREFIX};
+use crate::front::STANDARD;
 use crate::server::Public;
 use crate::stream::{Ending, Reader, Shown, Stream};
 
@@ -184,6 +185,7 @@ fn environment(place: &Path) -> Result<()> {
         ("EVCXR_TMPDIR", place.display().to_string()),
         ("EVCXR_CONFIG_DIR", place.join("config").display().to_string()),
         ("LD_LIBRARY_PATH", libraries),
+        ("RUST_SRC_PATH", STANDARD.to_owned()),
     ];
     for (name, value) in variables {
         // SAFETY: no other thread runs yet.
