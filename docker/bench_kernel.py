@@ -120,13 +120,15 @@ def main():
             results["vanilla"].append(session(specs, "vanilla", VANILLA_IMPORTS))
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
           f"median of {rounds} rounds")
-    print("| seconds | SolverGrad | vanilla evcxr 0.22 | ratio |\n|---|---|---|---|")
+    columns = ["SolverGrad", "vanilla evcxr 0.22", "ratio"][:1 if arguments.ours_only else 3]
+    print(f"| seconds | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
     titles = {"ready": "kernel ready", "first": "start to first `let t = Tensor::randn(..)` answered",
-              "cell": "median of ten further cells", "1 + 1": "`1 + 1`", "memory": "memory of the kernel process, GB"}
+              "cell": "median of ten further cells", "1 + 1": "`1 + 1`",
+              "memory": "memory of the kernel process, GB"}
     for key, title in titles.items():
-        ours, theirs = (statistics.median([r[key] for r in results[name]] or [float("nan")])
-                        for name in results)
-        print(f"| {title} | {ours:.2f} | {theirs:.2f} | {ours / theirs:.2f} |")
+        medians = [statistics.median(r[key] for r in rows) for rows in results.values() if rows]
+        ratio = [medians[0] / medians[1]] if len(medians) == 2 else []
+        print(f"| {title} | " + " | ".join(f"{value:.2f}" for value in medians + ratio) + " |")
 
 
 if __name__ == "__main__":

@@ -25,13 +25,16 @@ trained() {
 }
 
 programs() {
-  local notebook
+  local notebook ldd
   solvergrad notebook check notebooks/*.ipynb --set epochs=1 || return 1
   for notebook in notebooks/*.ipynb; do
     solvergrad notebook build "$notebook" -o "$scratch/program" --set epochs=1 || return 1
     "$scratch/program" --set train_images=2000 --set test_images=500 --out "$scratch/program-out" >"$scratch/log" 2>&1 \
       || { tail -n 20 "$scratch/log"; echo "$notebook failed as a program"; return 1; }
     trained "$scratch/log" || return 1
+    # As on another machine: nothing of the image but libtorch.
+    ldd=$(LD_LIBRARY_PATH=$scratch/program.lib:/opt/libtorch/lib ldd "$scratch/program") || return 1
+    ! grep -E 'not found|/opt/solvergrad|/usr/local' <<<"$ldd" || { echo "$notebook: libraries are missing beside the program"; return 1; }
     [ -n "$(find "$scratch/program-out/results" -name '*.csv')" ] || { echo "no records"; return 1; }
     echo "$notebook: ok as a program"
   done

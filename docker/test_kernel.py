@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The kernel as a notebook sees it. Each test is a thing that plain evcxr_jupyter 0.22 gets wrong,
 or that a notebook relies on."""
+import json
 import os
 import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 import threading
 import time
@@ -46,9 +48,9 @@ class Result:
 class Kernel:
     """A running kernel."""
 
-    def __init__(self, name="solvergrad", env=None):
+    def __init__(self, name="solvergrad", env=None, cwd=None):
         self.manager = KernelManager(kernel_name=name)
-        self.manager.start_kernel(env={**os.environ, **(env or {})})
+        self.manager.start_kernel(env={**os.environ, **(env or {})}, cwd=cwd)
         self.client = self.manager.client()
         self.client.start_channels()
         start = time.monotonic()
@@ -200,6 +202,35 @@ class Honest(Shared):
             reply = kernel.client.history(hist_access_type="tail", n=10, output=False, raw=True,
                                           reply=True, timeout=20)
             self.assertEqual([entry[2] for entry in reply["content"]["history"]], ["1", "2"])
+
+
+    def test_a_variable_of_a_struct_defined_anew_is_lost_and_said(self):
+        self.ok("#[derive(Debug)] struct Point { x: i32 }\nlet point = Point { x: 1 };")
+        self.ok("let other = 5;")
+        self.kernel.run("#[derive(Debug)] struct Point { y: f64 }")
+        result = self.kernel.run('println!("{}", other);')
+        self.assertEqual(result.text(), "5\n", result.traceback())
+        self.fails("point")
+
+    def test_the_first_compile_error_is_as_quick_as_later_ones(self):
+        with Kernel() as kernel:
+            kernel.run("1")
+            start = time.monotonic()
+            self.assertIn("nothing_of_that_name", str(kernel.run("nothing_of_that_name + 1").traceback()))
+            self.assertLess(time.monotonic() - start, 8)
+
+    def test_a_notebook_that_fails_ends_with_an_error(self):
+        cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+        book = {"cells": [{**cell, "source": "let a = 1;\nassert_eq!(a, 2);"}], "nbformat": 4,
+                "nbformat_minor": 5, "metadata": {"kernelspec": {
+                    "name": "solvergrad", "display_name": "Rust", "language": "rust"}}}
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "failing.ipynb")
+            path.write_text(json.dumps(book))
+            ran = subprocess.run(["solvergrad", "notebook", "run", path, "--out", f"{folder}/out"],
+                                 capture_output=True, text=True, timeout=300)
+            self.assertEqual(ran.returncode, 1, ran.stderr)
+            self.assertIn("left == right", ran.stdout + ran.stderr)
 
 
 class Live(Shared):
@@ -464,7 +495,39 @@ class Interrupts(Shared):
         self.assertEqual(self.ok("println!(\"{here}\");").text(), "3\n")
 
 
+    def test_a_dependency_that_compiles_can_be_interrupted(self):
+        self.ok("let here_too = 4;")
+        with tempfile.TemporaryDirectory() as folder:
+            os.makedirs(f"{folder}/src")
+            pathlib.Path(folder, "Cargo.toml").write_text(
+                '[package]\nname = "slow"\nversion = "0.1.0"\nedition = "2024"\n')
+            pathlib.Path(folder, "src/lib.rs").write_text("pub fn one() -> i32 { 1 }\n")
+            pathlib.Path(folder, "build.rs").write_text(
+                "fn main() { std::thread::sleep(std::time::Duration::from_secs(100)); }\n")
+            self.kernel.interrupt_after(15)
+            start = time.monotonic()
+            result = self.fails(f':dep slow = {{ path = "{folder}" }}\nslow::one()')
+            self.assertLess(time.monotonic() - start, 60)
+            self.assertEqual(result.error()["ename"], "Interrupted", result.traceback()[:500])
+        self.assertEqual(self.ok("println!(\"{here_too}\");").text(), "4\n")
+
+
 class Many(unittest.TestCase):
+    def test_a_configuration_beside_the_notebook_cannot_hang_the_start(self):
+        with tempfile.TemporaryDirectory() as folder:
+            pathlib.Path(folder, "evcxr.toml").write_text(
+                "[evcxr]\nprelude = 'println!(\"hello\");'\n")
+            with Kernel(cwd=folder) as kernel:
+                self.assertLess(kernel.ready, 4)
+                self.assertEqual(kernel.run("println!(\"on\");").text(), "on\n")
+
+    def test_every_fact_of_the_readme_names_a_test(self):
+        text = pathlib.Path("/lab/docker/kernel/README.md").read_text()
+        here = pathlib.Path(__file__).read_text() + pathlib.Path("/lab/docker/test_conformance.py").read_text()
+        named = re.findall(r"`(test_\w+)`", text)
+        self.assertGreater(len(named), 20)
+        self.assertEqual([name for name in named if f"def {name}(" not in here], [])
+
     def test_ready_at_once(self):
         with Kernel() as kernel:
             self.assertLess(kernel.ready, 4)

@@ -35,7 +35,12 @@ rustc --print sysroot >"$prefix/front/toolchain"
 for tool in cargo rustc rustup rustc-recorder; do
   ln -s /usr/local/bin/solvergrad-kernel "$prefix/front/bin/$tool"
 done
+crates() { find "$CARGO_HOME"/registry/{cache,src} -mindepth 2 -maxdepth 2 | sort; }
+crates >"$prefix/crates.before"
 solvergrad-kernel warm
+# What cargo fetched to describe the standard library is not read again.
+crates | comm -13 "$prefix/crates.before" - | xargs -r rm -rf
+rm "$prefix/crates.before"
 
 # The library is compiled again when it is edited; the rest never is.
 find "$prefix/cells/target" -path '*/incremental/*' -prune ! -name 'solvergrad-*' -exec rm -rf {} +

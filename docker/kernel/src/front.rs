@@ -476,7 +476,9 @@ fn log(words: &[&str]) {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(file);
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let now = now.unwrap_or_default().as_secs_f64();
-        let _ = file.and_then(|mut file| writeln!(file, "{now:.3} {}", words.join(" ")));
+        // One write: fronts run side by side.
+        let line = format!("{now:.3} {}\n", words.join(" "));
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
 }
 

@@ -102,11 +102,49 @@ fn build(matches: &ArgMatches) -> Result<()> {
     let notebook = matches.get_one::<PathBuf>("notebook").context("no notebook given")?;
     let out = matches.get_one::<PathBuf>("out").context("no program named")?;
     let program = compiled(notebook, &parameters(matches)?)?;
-    let beside = out.with_extension("part");
-    std::fs::copy(&program, &beside).with_context(|| format!("writing {}", beside.display()))?;
-    std::fs::rename(&beside, out).with_context(|| format!("writing {}", out.display()))?;
-    println!("{}", out.display());
+    let mut folder = out.clone().into_os_string();
+    folder.push(".lib");
+    let folder = PathBuf::from(folder);
+    std::fs::create_dir_all(&folder).with_context(|| format!("creating {}", folder.display()))?;
+    for library in libraries()? {
+        put(&library, &folder.join(library.file_name().unwrap_or_default()))?;
+    }
+    put(&program, out)?;
+    println!(
+        "{0}\nOn another machine with libtorch 2.11 (CPU or CUDA), {0} and {1} side by side:\n  \
+         LD_LIBRARY_PATH={1}:LIBTORCH/lib {0} [--set FIELD=VALUE] [--out FOLDER]",
+        out.display(),
+        folder.display()
+    );
     Ok(())
+}
+
+// Written beside its place, then moved there.
+fn put(from: &Path, to: &Path) -> Result<()> {
+    let mut beside = to.as_os_str().to_owned();
+    beside.push(".part");
+    std::fs::copy(from, &beside).with_context(|| format!("writing {}", to.display()))?;
+    std::fs::rename(&beside, to).with_context(|| format!("writing {}", to.display()))
+}
+
+// What a program needs beside libtorch and the system's own libraries.
+fn libraries() -> Result<Vec<PathBuf>> {
+    let triple = "x86_64-unknown-linux-gnu";
+    let toolchain = std::fs::read_to_string(format!("{PREFIX}/front/toolchain"))
+        .context("the image's note of its toolchain")?;
+    let mut found =
+        vec![PathBuf::from(format!("{PREFIX}/cells/target/{triple}/debug/deps/libstack.so"))];
+    for (folder, prefix) in [
+        (format!("{}/lib/rustlib/{triple}/lib", toolchain.trim()), "libstd-"),
+        (format!("{PREFIX}/lib"), "lib"),
+    ] {
+        let entries = std::fs::read_dir(&folder).with_context(|| format!("reading {folder}"))?;
+        found.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.starts_with(prefix) && name.ends_with(".so")
+        }));
+    }
+    Ok(found)
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
