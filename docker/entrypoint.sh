@@ -46,7 +46,15 @@ lab)
     $([ "$(id -u)" = 0 ] && echo --allow-root)
   ;;
 test) exec /lab/docker/test.sh "${@:2}" ;;
+bench)
+  cd /lab
+  /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
+  # As for documentation examples (test.sh): where Rust's own library and libstack.so are.
+  export LD_LIBRARY_PATH=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug/deps:$(rustc --print target-libdir):$LD_LIBRARY_PATH
+  exec mold -run cargo --offline bench --quiet --profile dev -p solvergrad --bench solver -- "${@:2}"
+  ;;
+bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
-doctor | data | notebook) current && exec solvergrad "$@" ;;
+doctor | data | notebook | solve) current && exec solvergrad "$@" ;;
 *) exec "$@" ;;
 esac

@@ -47,6 +47,32 @@ pub enum Error {
         /// The domain of the solver.
         expected: &'static str,
     },
+    /// No solution exists: the instance itself, or the costs given, rule out all of them.
+    #[error("{what} has no solution: {why}; {cure}")]
+    Infeasible {
+        /// The problem.
+        what: &'static str,
+        /// What rules the solutions out, with indices.
+        why: String,
+        /// What to do about it.
+        cure: &'static str,
+    },
+    /// A search came to its time limit before it had a proof.
+    #[error(
+        "{solver} stopped at its limit of {limit_s} s: the best solution has objective {objective}, \
+         and no solution is below {lower_bound}; raise the limit, or take the solution and its gap \
+         by `solve_certified`"
+    )]
+    TimeLimit {
+        /// Name of the solver.
+        solver: &'static str,
+        /// The limit, in seconds.
+        limit_s: f64,
+        /// ⟨w, y⟩ of the best solution found.
+        objective: f64,
+        /// What no solution is below.
+        lower_bound: f64,
+    },
     /// A projection that normalises met an instance of norm zero, where it has no value.
     #[error(
         "projection {projection} is undefined for instance {row}: its norm is 0 up to rounding (all \

@@ -11,9 +11,16 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use solvergrad::data::{self, FileStatus, ImageSet};
 use solvergrad::{Error, doctor};
 
+mod command_line {
+    pub mod solve;
+}
+use command_line::solve;
+
 /// Why a command ends without success.
-enum Failure {
+pub enum Failure {
+    /// The library's own error.
     Library(Error),
+    /// One line for the person.
     Message(String),
     /// Standard output cannot be written.
     Output(io::Error),
@@ -84,6 +91,7 @@ fn command_line() -> Command {
                         .arg(set("The data set [default: every one that is present]")),
                 ),
         )
+        .subcommand(solve::command())
         .subcommand(
             Command::new("notebook")
                 .about("Check a notebook, build it as a program, or run it: `notebook --help`")
@@ -102,6 +110,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
     match matches.subcommand() {
         Some(("doctor", _)) => examine(),
         Some(("data", matches)) => data_command(matches),
+        Some(("solve", matches)) => solve::run(matches),
         Some(("notebook", matches)) => notebook(matches),
         _ => Err(Failure::Message("unknown command".to_owned())),
     }

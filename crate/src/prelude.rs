@@ -14,7 +14,11 @@ pub use crate::loss::{bernoulli_negative_log_likelihood, categorical_kl_to_unifo
 pub use crate::metric;
 pub use crate::model::Mlp;
 pub use crate::record::{self, Row};
-pub use crate::solver::{Enumerate, KSubset, Solver, solve_batch};
+pub use crate::solver::{
+    Certificate, Closure, Domain, Enumerate, GraphShortestPath, GridShortestPath, KSubset,
+    LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking, Solver, SpanningTree,
+    WarmStart, solve_batch,
+};
 pub use crate::train::{Adam, Learner, Training};
 pub use crate::{Error, Result};
 

@@ -55,3 +55,114 @@ fn what_is_no_notebook_is_named() {
     let message = fails(&["notebook", "check", "/nowhere.ipynb"], &[]);
     assert!(message.contains("/nowhere.ipynb"), "{message}");
 }
+
+/// Runs `solve` with `input` as text; the solution, too, is text.
+fn solve(arguments: &[&str], input: &str) -> Output {
+    use std::io::Write;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_solvergrad"))
+        .arg("solve")
+        .args(arguments)
+        .args(["--cost", "-", "--out", "-"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn solution(arguments: &[&str], input: &str) -> String {
+    let output = solve(arguments, input);
+    assert!(output.status.success(), "{arguments:?} {output:?}");
+    let report = String::from_utf8(output.stderr).unwrap();
+    assert!(report.contains("objective") && report.contains("us per instance"), "{report}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn every_problem_is_solved_for_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let edges = file("edges", "0 1\n1 2\n\n0,2\n");
+    assert_eq!(solution(&["subset", "--k", "2"], "0.5 -1 3\n2 2 2\n"), "1 1 0\n1 1 0\n");
+    assert_eq!(solution(&["ranking"], "0.5, -1, 3"), "2 3 1\n");
+    assert_eq!(solution(&["grid"], "1 9 9\n1 9 9\n9 1 1\n"), "1 0 0\n1 0 0\n0 1 1\n");
+    let ends = ["grid", "--neighbours", "4", "--source", "0,2", "--sink", "0,0"];
+    assert_eq!(solution(&ends, "1 9 1\n1 1 1\n"), "1 0 1\n1 1 1\n");
+    let path = ["path", "--edges", &edges, "--source", "0", "--sink", "2"];
+    assert_eq!(solution(&path, "1 1 3"), "1 1 0\n");
+    assert_eq!(solution(&["tree", "--edges", &edges], "5 1 -1"), "0 1 1\n");
+    let weights = file("weights", "2 3 4\n1 1 1\n");
+    let knapsack = ["knapsack", "--weights", &weights, "--capacities", "5,9"];
+    assert_eq!(solution(&knapsack, "-3 -4 -5"), "1 1 0\n");
+    let sets = file("sets", "0 1\n1 2\n0 1 2\n");
+    assert_eq!(solution(&["set-cover", "--sets", &sets], "1 1 3"), "1 1 0\n");
+}
+
+#[test]
+fn arrays_of_numpy_are_read_and_written_and_pickled_ones_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (costs, out) = (path("costs.npy"), path("new/out.npy"));
+    for kind in [tch::Kind::Float, tch::Kind::Double] {
+        let array = tch::Tensor::from_slice(&[0.3, 0.1, 0.2, 5.0, 5.0, 5.0]).view([2, 1, 3]);
+        array.to_kind(kind).write_npy(&costs).unwrap();
+        let arguments = ["solve", "subset", "--k", "1", "--cost", &costs, "--out", &out];
+        let output = solvergrad(&arguments, &[]);
+        assert!(output.status.success(), "{output:?}");
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(report.contains("mean of 2 instances") && report.contains("proof"), "{report}");
+        let solution = tch::Tensor::read_npy(&out).unwrap();
+        assert_eq!(solution.size(), [2, 1, 3]);
+        assert_eq!(
+            Vec::<f64>::try_from(solution.flatten(0, -1)).unwrap(),
+            [0., 1., 0., 1., 0., 0.]
+        );
+    }
+    // What numpy writes for an array of objects.
+    let header = "{'descr': '|O', 'fortran_order': False, 'shape': (1,), }";
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend(((header.len() + 1) as u16).to_le_bytes());
+    bytes.extend(format!("{header}\n").as_bytes());
+    std::fs::write(&costs, &bytes).unwrap();
+    let arguments = ["solve", "ranking", "--cost", &costs];
+    let message = fails(&arguments, &[]);
+    assert!(message.contains("pickled") && message.contains("np.save"), "{message}");
+    for damaged in [&bytes[..4], &bytes[..20], b"", b"not an array at all"] {
+        std::fs::write(&costs, damaged).unwrap();
+        let message = fails(&arguments, &[]);
+        assert!(message.contains("costs.npy"), "{message}");
+    }
+    assert!(
+        fails(&["solve", "ranking", "--cost", &path("absent.npy")], &[]).contains("cannot read")
+    );
+}
+
+#[test]
+fn costs_and_graphs_that_make_no_sense_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let edges = folder.path().join("edges");
+    std::fs::write(&edges, "0 1.5\n").unwrap();
+    let edges = edges.to_str().unwrap();
+    for (arguments, input, part) in [
+        (vec!["ranking"], "1 two 3", "line 1 has \"two\""),
+        (vec!["ranking"], "1 2\n3\n", "line 2 has 1 numbers"),
+        (vec!["ranking"], "1 NaN", "cost 1 of instance 0 is NaN"),
+        (vec!["ranking"], "", "ranking solver is 0"),
+        (vec!["grid"], "1 -2\n3 4\n", "cost 1 of instance 0 is -2"),
+        (vec!["grid", "--source", "7,7"], "1 2\n3 4\n", "(7, 7)"),
+        (vec!["grid", "--source", "7"], "1 2\n3 4\n", "ROW,COLUMN"),
+        (vec!["subset", "--k", "4"], "1 2 3", "is 4"),
+        (vec!["tree", "--edges", edges], "1", "is no edge"),
+    ] {
+        let output = solve(&arguments, input);
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(part) && message.lines().count() == 1, "{arguments:?} {message}");
+    }
+}

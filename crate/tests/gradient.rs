@@ -421,3 +421,84 @@ fn bad_input_of_a_layer_is_named() {
         assert!(Noise::Gumbel { temperature: bad }.perturb(&poisoned, 0).is_err());
     }
 }
+
+#[test]
+fn costs_may_have_the_shape_of_a_solution() {
+    let grid = GridShortestPath::new(3, 4).unwrap();
+    let w = random(&[5, 3, 4], Kind::Float, 40).abs();
+    let layer = SolverLayer::new(grid, Blackbox::new(3.0).unwrap());
+    let g = random(&[5, 3, 4], Kind::Float, 41);
+    let flat = gradient_of(&layer, &w.view([5, 12]), &g.view([5, 12]));
+    assert!(flat.abs().sum(Kind::Float).double_value(&[]) > 0.0);
+    assert!(gradient_of(&layer, &w, &g).view([5, 12]).equal(&flat));
+    assert!(
+        layer.forward(&w).unwrap().view([5, 12]).equal(&layer.forward(&w.view([5, 12])).unwrap())
+    );
+    let message = layer.forward(&w.view([5, 4, 3])).unwrap_err().to_string();
+    assert!(message.contains("[..., 12]") && message.contains("[3, 4]"), "{message}");
+}
+
+/// Remembers each cost it saw, and counts how it was called.
+#[derive(Debug)]
+struct Warm(Arc<AtomicUsize>);
+
+impl Solver for Warm {
+    fn dimension(&self) -> usize {
+        3
+    }
+    fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
+        self.solve_warm(cost, solution, &mut Vec::new())
+    }
+    fn warm_start(&self) -> Option<&dyn WarmStart> {
+        Some(self)
+    }
+}
+
+impl WarmStart for Warm {
+    fn solve_warm(&self, cost: &[f64], solution: &mut [f64], memory: &mut Vec<f64>) -> Result<()> {
+        if !memory.is_empty() {
+            // Nearby costs of the same instance, not of another one.
+            assert!(cost.iter().zip(&*memory).all(|(a, b)| (a - b).abs() < 0.6), "{cost:?}");
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+        *memory = cost.to_vec();
+        KSubset::new(3, 1)?.solve(cost, solution)
+    }
+}
+
+#[test]
+fn a_second_solve_starts_from_what_the_first_has_left() {
+    let warm = Arc::new(AtomicUsize::new(0));
+    let w = random(&[700, 3], Kind::Double, 42) * 100.0;
+    let g = random(&[700, 3], Kind::Double, 43).clamp(-1.0, 1.0);
+    let rule = || Blackbox::new(0.5).unwrap();
+    let layer = SolverLayer::new(Warm(Arc::clone(&warm)), rule());
+    let expected = gradient_of(&SolverLayer::new(KSubset::new(3, 1).unwrap(), rule()), &w, &g);
+    for _ in 0..2 {
+        let costs = w.detach().set_requires_grad(true);
+        let loss = (layer.forward(&costs).unwrap() * &g).sum(Kind::Double);
+        assert_eq!(warm.swap(0, Ordering::SeqCst), 0);
+        loss.backward();
+        assert_eq!(warm.swap(0, Ordering::SeqCst), 700);
+        assert!(costs.grad().equal(&expected));
+    }
+    let mean = layer.forward_mean(&w.view([7, 100, 3]).set_requires_grad(true)).unwrap();
+    mean.sum(Kind::Double).backward();
+    assert_eq!(warm.load(Ordering::SeqCst), 700);
+}
+
+#[test]
+fn a_closure_is_a_solver() {
+    let solver = Closure::new(6, |costs, solution| KSubset::new(6, 2)?.solve(costs, solution));
+    let (w, g) = (random(&[5, 6], Kind::Float, 44), random(&[5, 6], Kind::Float, 45));
+    let rule = || Blackbox::new(3.0).unwrap();
+    let expected = gradient_of(&SolverLayer::new(KSubset::new(6, 2).unwrap(), rule()), &w, &g);
+    assert!(gradient_of(&SolverLayer::new(solver.clone(), rule()), &w, &g).equal(&expected));
+    let costly = solver.with_domain(Domain::NonNegative);
+    let message = SolverLayer::new(costly, rule()).forward(&w).unwrap_err().to_string();
+    assert!(message.contains("Closure of 6 costs") && message.contains(">= 0"), "{message}");
+    let failing = Closure::new(2, |_, _| Err(Error::parameter("the budget", 0, "more than 0")));
+    let message =
+        SolverLayer::new(failing, rule()).forward(&w.view([15, 2])).unwrap_err().to_string();
+    assert!(message.contains("the budget is 0"), "{message}");
+}

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::{Rule, Solved, bridge};
-use crate::solver::{Solver, solve_batch};
+use crate::solver::{Solver, solve_batch, solve_batch_warm};
 use crate::{Error, Result};
 
 /// A solver as one differentiable operation: y(w) forward, the rule's replacement backward.
 ///
-/// Works on any batch shape `[..., n]`, in float32 and float64, on any device (costs are solved on
-/// the CPU), in any graph, with any number of layers. Costs are minimised.
+/// Works on any batch shape `[..., n]`, or `[..., rows, columns]` for a solver whose solutions have
+/// that [`shape`](Solver::shape), in float32 and float64, on any device (costs are solved on
+/// the CPU, except by solvers that work [on the device](crate::solver::OnDevice)), in any graph, with any number of layers. Costs are minimised.
 ///
 /// ```
 /// use solvergrad::prelude::*;
@@ -51,8 +52,11 @@ impl SolverLayer {
     /// outside the solver's domain. An error of the rule surfaces from the loss's `backward`:
     /// call [`Tensor::f_backward`](tch::Tensor::f_backward) to receive it as a value.
     pub fn forward(&self, costs: &Tensor) -> Result<Tensor> {
-        let solutions = solve_tensor(&*self.solver, costs)?;
-        self.differentiable(costs, &solutions, solutions.copy(), |gradient, _| gradient)
+        let mut memory = self.memory(costs);
+        let solutions = solve_tensor(&*self.solver, costs, memory.as_mut())?;
+        let output =
+            if costs.requires_grad() { solutions.copy() } else { solutions.shallow_clone() };
+        self.differentiable(costs, &solutions, output, memory, |gradient, _| gradient)
     }
 
     /// The mean solution over the first dimension of `costs`, `[samples, ..., n]`, for Monte Carlo
@@ -71,11 +75,18 @@ impl SolverLayer {
                 expected: "[samples, ..., n] with at least one sample".into(),
             });
         }
-        let solutions = solve_tensor(&*self.solver, costs)?;
+        let mut memory = self.memory(costs);
+        let solutions = solve_tensor(&*self.solver, costs, memory.as_mut())?;
         let mean = solutions.mean_dim(0, false, None);
-        self.differentiable(costs, &solutions, mean, |gradient, shape| {
+        self.differentiable(costs, &solutions, mean, memory, |gradient, shape| {
             gradient.expand(shape, false)
         })
+    }
+
+    // What a rule that solves again starts from.
+    fn memory(&self, costs: &Tensor) -> Option<Memory> {
+        let again = costs.requires_grad() && self.solver.warm_start().is_some();
+        again.then(Memory::new)
     }
 
     fn differentiable(
@@ -83,6 +94,7 @@ impl SolverLayer {
         costs: &Tensor,
         solutions: &Tensor,
         output: Tensor,
+        memory: Option<Memory>,
         spread: fn(Tensor, &[i64]) -> Tensor,
     ) -> Result<Tensor> {
         if !costs.requires_grad() {
@@ -95,29 +107,59 @@ impl SolverLayer {
         bridge::replace_gradient(costs, &output, move |gradient| {
             let shape = costs_seen.size();
             let samples = solutions.numel() as f64 / gradient.numel().max(1) as f64;
-            let solved = Solved { solver: &*solver, costs: &costs_seen, solutions: &solutions };
+            let solved = Solved {
+                solver: &*solver,
+                costs: &costs_seen,
+                solutions: &solutions,
+                memory: memory.as_ref(),
+            };
             let answer = rule.gradient(&solved, &spread(gradient, &shape))?;
             Ok(if samples == 1.0 { answer } else { answer / samples })
         })
     }
 }
 
+/// What the solves of a batch leave, one memory per instance: see [`crate::solver::WarmStart`].
+pub(super) type Memory = Vec<Vec<f64>>;
+
 /// y(w) for a tensor of costs, without a graph.
-pub(super) fn solve_tensor(solver: &dyn Solver, costs: &Tensor) -> Result<Tensor> {
+pub(super) fn solve_tensor(
+    solver: &dyn Solver,
+    costs: &Tensor,
+    memory: Option<&mut Memory>,
+) -> Result<Tensor> {
     let size = costs.size();
     let dimension = solver.dimension();
-    let floating = super::check_floating("costs", costs.kind()).is_ok();
-    if size.last().copied() != i64::try_from(dimension).ok() || !floating {
+    let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
+    let fits = size.last() == Some(&(dimension as i64)) || size.ends_with(&shape);
+    if !fits || super::check_floating("costs", costs.kind()).is_err() {
+        let or_shape = if shape.len() > 1 {
+            format!(", with {shape:?} in place of {dimension} if you like,")
+        } else {
+            String::new()
+        };
         return Err(Error::Shape {
             what: "the tensor of costs",
             got: format!("{size:?} of {:?}", costs.kind()),
-            expected: format!("[..., {dimension}] of a floating-point kind, for {solver:?}"),
+            expected: format!(
+                "[..., {dimension}]{or_shape} of a floating-point kind, for {solver:?}"
+            ),
         });
+    }
+    if let Some(solver) = solver.on_device() {
+        return solver.solve_tensor(&costs.detach());
     }
     // Double holds every float32 exactly, so the order of costs, hence the solution, is the same.
     let flat =
         costs.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double).contiguous().view(-1);
-    let solutions = solve_batch(solver, &Vec::<f64>::try_from(&flat)?)?;
+    let flat = Vec::<f64>::try_from(&flat)?;
+    let solutions = match (solver.warm_start(), memory) {
+        (Some(solver), Some(memory)) => {
+            memory.resize(flat.len() / dimension, Vec::new());
+            solve_batch_warm(solver, &flat, memory)?
+        }
+        _ => solve_batch(solver, &flat)?,
+    };
     Ok(Tensor::from_slice(&solutions)
         .view(&size[..])
         .to_kind(costs.kind())

@@ -88,15 +88,17 @@ pub struct Solved<'a> {
     pub costs: &'a Tensor,
     /// Solutions y(w), `[..., n]`.
     pub solutions: &'a Tensor,
+    memory: Option<&'a layer::Memory>,
 }
 
 impl Solved<'_> {
-    /// y(w') for other costs of the same shape.
+    /// y(w') for other costs of the same shape. Solvers that can start from what the forward pass
+    /// left ([`WarmStart`](crate::solver::WarmStart)) do.
     ///
     /// # Errors
     /// Those of [`SolverLayer::forward`].
     pub fn solve_again(&self, costs: &Tensor) -> Result<Tensor> {
-        layer::solve_tensor(self.solver, costs)
+        layer::solve_tensor(self.solver, costs, self.memory.cloned().as_mut())
     }
 
     /// y(w + λ·`gradient`) − y(w), the difference that Blackbox and I-MLE share.

@@ -1,6 +1,9 @@
 //! The k-subset problem: choose the k cheapest of n.
 
-use super::{Enumerate, Solver};
+use std::cell::RefCell;
+
+use super::ranking::ordered;
+use super::{Enumerate, OnDevice, Solver};
 use crate::{Error, Result};
 
 /// argmin over k-hot vectors of length n: Y = {y in {0,1}^n : Σ y = k}.
@@ -24,13 +27,17 @@ pub struct KSubset {
     k: usize,
 }
 
+thread_local! {
+    static KEYS: RefCell<Vec<(u64, u32)>> = const { RefCell::new(Vec::new()) };
+}
+
 impl KSubset {
     /// The problem of choosing `k` of `n`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] unless 1 <= k <= n.
+    /// [`Error::Parameter`] unless 1 <= k <= n < 2³².
     pub fn new(n: usize, k: usize) -> Result<Self> {
-        if k == 0 || k > n {
+        if k == 0 || k > n || u32::try_from(n).is_err() {
             return Err(Error::parameter(
                 "k of the k-subset solver",
                 k,
@@ -52,16 +59,20 @@ impl Solver for KSubset {
     }
 
     fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
-        // Adding 0 makes -0 and 0 the tie that they are.
-        let by_cost =
-            |&a: &usize, &b: &usize| (cost[a] + 0.0).total_cmp(&(cost[b] + 0.0)).then(a.cmp(&b));
-        let mut order: Vec<usize> = (0..self.n).collect();
-        order.select_nth_unstable_by(self.k - 1, by_cost);
-        solution.fill(0.0);
-        for &chosen in &order[..self.k] {
-            solution[chosen] = 1.0;
-        }
+        KEYS.with_borrow_mut(|keys| {
+            keys.clear();
+            keys.extend(cost.iter().map(|&cost| ordered(cost)).zip(0..));
+            keys.select_nth_unstable(self.k - 1);
+            solution.fill(0.0);
+            for &(_, chosen) in &keys[..self.k] {
+                solution[chosen as usize] = 1.0;
+            }
+        });
         Ok(())
+    }
+
+    fn on_device(&self) -> Option<&dyn OnDevice> {
+        Some(self)
     }
 }
 

@@ -1,9 +1,24 @@
 //! Combinatorial solvers: plain slices in, plain slices out.
 //!
-//! A solver never knows about gradients or tensors. To add one: a file here with a type whose
-//! value *is* the instance (dimension, graph, k, ...), `impl Solver for` it, and, where all
-//! solutions can be listed, `impl Enumerate`, which brings the brute-force tests of
-//! [`crate::check`] with it.
+//! | problem | type | costs | a solution is | exact by |
+//! |---|---|---|---|---|
+//! | choose k of n | [`KSubset`] | any | 0/1, k ones | quickselect, on the tensor's device |
+//! | ranks | [`Ranking`] | any | a permutation of 1..n | sorting, on the tensor's device |
+//! | path on a grid | [`GridShortestPath`] | >= 0, per cell | a mask of cells | Dijkstra |
+//! | path in a graph | [`GraphShortestPath`] | >= 0, any without cycles; per edge | marks of edges | Dijkstra, topological order |
+//! | spanning tree | [`SpanningTree`] | any, per edge | marks of edges | Kruskal |
+//! | assignment | [`Assignment`] | any | a 0/1 matrix | shortest augmenting paths; dual certificate, warm start |
+//! | perfect matching | [`PerfectMatching`] | any, per edge | marks of edges | blossoms; dual certificate |
+//! | travelling salesman | [`TravellingSalesman`] | any, symmetric | a symmetric 0/1 matrix | 1-tree branch and bound; certificate, warm start |
+//! | graph matching | [`GraphMatching`] | any, linear and quadratic | 0/1 matches and their products | branch and bound to 10 points, above a heuristic; certificate |
+//! | linear, integer programme | [`LinearProgramme`] | any | column values | HiGHS; certificate |
+//! | a user's own | [`Closure`], [`Solver`] | | | |
+//!
+//! A solver never knows about gradients, and of tensors only where it works [`OnDevice`]. To add
+//! one: a file here with a type whose value *is* the instance (dimension, graph, k, ...), `impl
+//! Solver for` it (two methods), and, where all solutions can be listed, `impl Enumerate`, which
+//! brings the brute-force tests of [`crate::check`] with it. Further abilities are further traits:
+//! [`WarmStart`], [`Certificate`], [`OnDevice`].
 
 use std::fmt::Debug;
 
@@ -11,9 +26,25 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
+mod closure;
+mod graph_shortest_path;
+mod grid_shortest_path;
 mod k_subset;
+mod linear_programme;
+mod matching;
+mod on_device;
+mod ranking;
+mod spanning_tree;
 
+pub use closure::Closure;
+pub use graph_shortest_path::GraphShortestPath;
+pub use grid_shortest_path::{GridShortestPath, Neighbourhood};
 pub use k_subset::KSubset;
+pub use linear_programme::LinearProgramme;
+pub use matching::PerfectMatching;
+pub use on_device::OnDevice;
+pub use ranking::Ranking;
+pub use spanning_tree::SpanningTree;
 
 /// The costs a solver accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +112,73 @@ pub trait Solver: Debug + Send + Sync + 'static {
     fn domain(&self) -> Domain {
         Domain::Finite
     }
+
+    /// Shape of one solution, such as rows and columns; its product is the dimension.
+    fn shape(&self) -> Vec<usize> {
+        vec![self.dimension()]
+    }
+
+    /// The solver as one with [`WarmStart`], if it is one.
+    fn warm_start(&self) -> Option<&dyn WarmStart> {
+        None
+    }
+
+    /// The solver as one with a [`Certificate`], if it is one.
+    fn certificate(&self) -> Option<&dyn Certificate> {
+        None
+    }
+
+    /// The solver as one that works [`OnDevice`], if it does.
+    fn on_device(&self) -> Option<&dyn OnDevice> {
+        None
+    }
+}
+
+/// A solver that finds a solution faster from what a solve of nearby costs has left.
+///
+/// Rules that solve a second time, such as Blackbox and I-MLE, do so near the first costs.
+pub trait WarmStart: Solver {
+    /// As [`solve`](Solver::solve), from the `memory` of an earlier solve of this instance, which
+    /// it then replaces by its own. An empty memory is a cold start; its content is the solver's
+    /// own business. Whatever it holds, the solution is optimal: only among ties may it differ.
+    ///
+    /// # Errors
+    /// Those of [`solve`](Solver::solve); the memory is then empty.
+    fn solve_warm(&self, cost: &[f64], solution: &mut [f64], memory: &mut Vec<f64>) -> Result<()>;
+}
+
+/// A solver that proves how good its solution is.
+pub trait Certificate: Solver {
+    /// As [`solve`](Solver::solve), but a search that ends at its time limit writes the best
+    /// solution it has and returns a proof with a gap, where `solve` reports an error.
+    ///
+    /// # Errors
+    /// Those of [`solve`](Solver::solve), without the time limit.
+    fn solve_certified(&self, cost: &[f64], solution: &mut [f64]) -> Result<Proof>;
+}
+
+/// What is known of a solution y: `lower_bound` <= min over Y of ⟨w, ·⟩ <= `objective` = ⟨w, y⟩.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Proof {
+    /// ⟨w, y⟩ of the solution found.
+    pub objective: f64,
+    /// No solution has a lower objective than this, up to rounding.
+    pub lower_bound: f64,
+    /// Whether the search ended by itself, and not at its limit.
+    pub complete: bool,
+}
+
+impl Proof {
+    /// `objective` − `lower_bound`, at least 0: in units of the objective.
+    pub fn gap(&self) -> f64 {
+        (self.objective - self.lower_bound).max(0.0)
+    }
+
+    /// Whether the gap is 0 up to rounding: relative to the larger of |objective| and 1, at most
+    /// 1e-9.
+    pub fn is_optimal(&self) -> bool {
+        self.gap() <= 1e-9 * self.objective.abs().max(1.0)
+    }
 }
 
 /// A solver that can list its whole solution set, for brute force and exact expectations.
@@ -107,6 +205,82 @@ pub trait Enumerate: Solver {
 /// # Ok::<(), solvergrad::Error>(())
 /// ```
 pub fn solve_batch(solver: &dyn Solver, costs: &[f64]) -> Result<Vec<f64>> {
+    check_costs(solver, costs)?;
+    let dimension = solver.dimension();
+    let mut solutions = vec![0.0; costs.len()];
+    // Small instances take well below a microsecond: without a floor on the work per task the
+    // scheduling would cost more than the solving.
+    let instances_per_task = (4096 / dimension).max(1);
+    costs
+        .par_chunks(dimension)
+        .zip(solutions.par_chunks_mut(dimension))
+        .with_min_len(instances_per_task)
+        .try_for_each(|(cost, solution)| {
+            crate::interrupt::check("a batch of instances was being solved")?;
+            solver.solve(cost, solution)
+        })?;
+    Ok(solutions)
+}
+
+/// [`solve_batch`] from the memories of earlier solves, one per instance, which it replaces.
+///
+/// Empty memories are cold starts. The result depends on the memories only among ties.
+///
+/// # Errors
+/// Those of [`solve_batch`], and [`Error::Shape`] for another number of memories.
+pub fn solve_batch_warm(
+    solver: &dyn WarmStart,
+    costs: &[f64],
+    memories: &mut [Vec<f64>],
+) -> Result<Vec<f64>> {
+    check_costs(solver, costs)?;
+    let dimension = solver.dimension();
+    if memories.len() != costs.len() / dimension {
+        return Err(Error::Shape {
+            what: "the memories of a batch",
+            got: format!("[{}]", memories.len()),
+            expected: format!("[{}], one per instance", costs.len() / dimension),
+        });
+    }
+    let mut solutions = vec![0.0; costs.len()];
+    costs
+        .par_chunks(dimension)
+        .zip(solutions.par_chunks_mut(dimension))
+        .zip(memories)
+        .with_min_len((4096 / dimension).max(1))
+        .try_for_each(|((cost, solution), memory)| {
+            crate::interrupt::check("a batch of instances was being solved")?;
+            solver.solve_warm(cost, solution, memory)
+        })?;
+    Ok(solutions)
+}
+
+/// [`solve_batch`] with a proof for each instance: a search that ends at its time limit returns the
+/// best solution it has and its gap.
+///
+/// # Errors
+/// Those of [`solve_batch`], without time limits.
+pub fn solve_batch_certified(
+    solver: &dyn Certificate,
+    costs: &[f64],
+) -> Result<(Vec<f64>, Vec<Proof>)> {
+    check_costs(solver, costs)?;
+    let dimension = solver.dimension();
+    let mut solutions = vec![0.0; costs.len()];
+    let proofs = costs
+        .par_chunks(dimension)
+        .zip(solutions.par_chunks_mut(dimension))
+        .with_min_len((4096 / dimension).max(1))
+        .map(|(cost, solution)| {
+            crate::interrupt::check("a batch of instances was being solved")?;
+            solver.solve_certified(cost, solution)
+        })
+        .collect::<Result<_>>()?;
+    Ok((solutions, proofs))
+}
+
+/// Whether `costs` is a whole number of instances with every cost in the solver's domain.
+pub(crate) fn check_costs(solver: &dyn Solver, costs: &[f64]) -> Result<()> {
     let dimension = solver.dimension();
     if dimension == 0 || !costs.len().is_multiple_of(dimension) {
         return Err(Error::Shape {
@@ -125,17 +299,5 @@ pub fn solve_batch(solver: &dyn Solver, costs: &[f64]) -> Result<Vec<f64>> {
             expected: domain.describe(),
         });
     }
-    let mut solutions = vec![0.0; costs.len()];
-    // Small instances take well below a microsecond: without a floor on the work per task the
-    // scheduling would cost more than the solving.
-    let instances_per_task = (4096 / dimension).max(1);
-    costs
-        .par_chunks(dimension)
-        .zip(solutions.par_chunks_mut(dimension))
-        .with_min_len(instances_per_task)
-        .try_for_each(|(cost, solution)| {
-            crate::interrupt::check("a batch of instances was being solved")?;
-            solver.solve(cost, solution)
-        })?;
-    Ok(solutions)
+    Ok(())
 }

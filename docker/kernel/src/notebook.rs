@@ -141,7 +141,7 @@ fn libraries() -> Result<Vec<PathBuf>> {
         let entries = std::fs::read_dir(&folder).with_context(|| format!("reading {folder}"))?;
         found.extend(entries.flatten().map(|entry| entry.path()).filter(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with(prefix) && name.ends_with(".so")
+            name.starts_with(prefix) && name.contains(".so")
         }));
     }
     Ok(found)

@@ -8,6 +8,7 @@
 pub use clap;
 pub use csv;
 pub use flate2;
+pub use highs;
 pub use libc;
 pub use plotly;
 pub use polars;

@@ -1,0 +1,6 @@
+//! Solvers against brute force, certificates and second algorithms.
+
+mod k_subset;
+mod linear_programme;
+mod matching;
+mod paths;
