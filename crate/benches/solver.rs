@@ -10,6 +10,8 @@ mod matching;
 mod paths;
 #[path = "solver/tensors.rs"]
 mod tensors;
+#[path = "solver/travelling_salesman.rs"]
+mod travelling_salesman;
 
 fn configuration() -> Criterion {
     tch::set_num_threads(1);
@@ -24,6 +26,6 @@ fn configuration() -> Criterion {
 criterion_group! {
     name = solvers;
     config = configuration();
-    targets = tensors::subset, tensors::ranking, paths::grid, paths::graph, paths::batch, matching::matching
+    targets = tensors::subset, tensors::ranking, paths::grid, paths::graph, paths::batch, matching::matching, travelling_salesman::tours
 }
 criterion_main!(solvers);

@@ -47,6 +47,23 @@ pub enum Error {
         /// The domain of the solver.
         expected: &'static str,
     },
+    /// A matrix of costs is not symmetric.
+    #[error(
+        "cost ({row}, {column}) is {value}, but cost ({column}, {row}) is {mirror}; {solver} needs a \
+         symmetric matrix, up to 1e-6 of its largest entry: `symmetrise()` averages the two"
+    )]
+    Asymmetric {
+        /// Name of the solver.
+        solver: &'static str,
+        /// Row of the matrix.
+        row: usize,
+        /// Column of the matrix.
+        column: usize,
+        /// The value there.
+        value: f64,
+        /// The value at its mirror image.
+        mirror: f64,
+    },
     /// No solution exists: the instance itself, or the costs given, rule out all of them.
     #[error("{what} has no solution: {why}; {cure}")]
     Infeasible {

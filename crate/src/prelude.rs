@@ -17,7 +17,7 @@ pub use crate::record::{self, Row};
 pub use crate::solver::{
     Certificate, Closure, Domain, Enumerate, GraphShortestPath, GridShortestPath, KSubset,
     LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking, Solver, SpanningTree,
-    WarmStart, solve_batch,
+    TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::train::{Adam, Learner, Training};
 pub use crate::{Error, Result};

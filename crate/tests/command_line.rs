@@ -97,6 +97,12 @@ fn every_problem_is_solved_for_text() {
     let path = ["path", "--edges", &edges, "--source", "0", "--sink", "2"];
     assert_eq!(solution(&path, "1 1 3"), "1 1 0\n");
     assert_eq!(solution(&["tree", "--edges", &edges], "5 1 -1"), "0 1 1\n");
+    assert_eq!(solution(&["matching"], "9 1 9 9 1 9"), "0 1 0 0 1 0\n");
+    assert_eq!(solution(&["matching", "--edges", &file("two", "3 0\n2 1\n")], "5 5"), "1 1\n");
+    let square = "0 1 3 1\n1 0 1 3\n3 1 0 1\n1 3 1 0\n";
+    assert_eq!(solution(&["tsp"], square), "0 1 0 1\n1 0 1 0\n0 1 0 1\n1 0 1 0\n");
+    let askew = square.replacen("3", "5", 1);
+    assert!(solution(&["tsp", "--symmetrise"], &askew).starts_with("0 1 0 1\n"));
     let weights = file("weights", "2 3 4\n1 1 1\n");
     let knapsack = ["knapsack", "--weights", &weights, "--capacities", "5,9"];
     assert_eq!(solution(&knapsack, "-3 -4 -5"), "1 1 0\n");
@@ -158,6 +164,10 @@ fn costs_and_graphs_that_make_no_sense_are_named() {
         (vec!["grid", "--source", "7,7"], "1 2\n3 4\n", "(7, 7)"),
         (vec!["grid", "--source", "7"], "1 2\n3 4\n", "ROW,COLUMN"),
         (vec!["subset", "--k", "4"], "1 2 3", "is 4"),
+        (vec!["matching"], "1 2", "n(n - 1)/2"),
+        (vec!["matching"], "1 2 3", "even"),
+        (vec!["tsp"], "0 1 2\n1 0 1\n9 1 0\n", "cost (0, 2) is 2, but cost (2, 0) is 9"),
+        (vec!["tsp", "--time-limit", "-1"], "0 1\n1 0\n", "--time-limit -1"),
         (vec!["tree", "--edges", edges], "1", "is no edge"),
     ] {
         let output = solve(&arguments, input);

@@ -8,8 +8,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use solvergrad::Error;
 use solvergrad::data::{read_npy, write_npy};
 use solvergrad::solver::{
-    GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood, Proof, Ranking,
-    Solver, SpanningTree,
+    GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood, PerfectMatching,
+    Proof, Ranking, Solver, SpanningTree, TravellingSalesman, read_tsplib,
 };
 use tch::{Kind, Tensor};
 
@@ -117,6 +117,32 @@ pub fn command() -> Command {
                 .arg(graph()),
         )
         .subcommand(
+            problem(
+                "matching",
+                "The cheapest perfect matching: costs [..., edges], by default those (0, 1), (0, 2), \
+                 ... of a complete graph",
+            )
+            .arg(graph().required(false)),
+        )
+        .subcommand(
+            problem("tsp", "The cheapest round tour: costs [..., cities, cities], symmetric")
+                .mut_arg("cost", |cost| cost.required(false).required_unless_present("tsplib"))
+                .arg(
+                    Arg::new("tsplib")
+                        .long("tsplib")
+                        .value_name("FILE")
+                        .conflicts_with("cost")
+                        .help("Costs from a file of TSPLIB"),
+                )
+                .arg(
+                    Arg::new("symmetrise")
+                        .long("symmetrise")
+                        .action(ArgAction::SetTrue)
+                        .help("Averages the two directions of an asymmetric matrix"),
+                )
+                .arg(limit()),
+        )
+        .subcommand(
             problem("knapsack", "Items within capacities: costs [..., items], values negated")
                 .arg(Arg::new("weights").long("weights").value_name("FILE").required(true).help(
                     "Weights: a .npy array [dimensions, items], or text with a line a dimension",
@@ -154,7 +180,13 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let file = |name: &str| options.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     let number = |name: &str| options.get_one::<usize>(name).copied().unwrap_or_default();
-    let costs = read(file("cost"))?;
+    let costs = match given(options, "tsplib") {
+        Some(path) => {
+            let tsplib = read_tsplib(Path::new(path))?;
+            Tensor::from_slice(&tsplib.costs).view([tsplib.k as i64, -1])
+        }
+        None => read(file("cost"))?,
+    };
     let side =
         |back: usize| costs.size().iter().rev().nth(back).map_or(1, |&side| side.max(0) as usize);
     let solver: Box<dyn Solver> = match problem {
@@ -177,6 +209,23 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
             let vertices = vertices(&edges).max(number("source") + 1).max(number("sink") + 1);
             Box::new(GraphShortestPath::new(vertices, &edges, number("source"), number("sink"))?)
         }
+        "matching" => {
+            let edges = options.get_one::<String>("edges").map(|path| edges(path)).transpose()?;
+            Box::new(match edges {
+                Some(edges) => PerfectMatching::new(vertices(&edges), edges)?,
+                None => PerfectMatching::complete(complete_graph(side(0))?)?,
+            })
+        }
+        "tsp" => {
+            let mut salesman = TravellingSalesman::new(side(0))?;
+            if options.get_flag("symmetrise") {
+                salesman = salesman.symmetrise();
+            }
+            if let Some(limit) = time_limit(options)? {
+                salesman = salesman.with_time_limit(limit);
+            }
+            Box::new(salesman)
+        }
         "tree" => {
             let edges = edges(file("edges"))?;
             Box::new(SpanningTree::new(vertices(&edges), &edges)?)
@@ -195,6 +244,22 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         other => return Err(Failure::Message(format!("unknown problem {other}"))),
     };
     solve(&*solver, &costs, options)
+}
+
+/// An argument that only some problems have.
+fn given<'a>(options: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    options.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+}
+
+/// Vertices of the complete graph with this many edges.
+fn complete_graph(edges: usize) -> Result<usize, Failure> {
+    let vertices = ((2 * edges) as f64).sqrt().ceil() as usize;
+    if vertices * vertices.saturating_sub(1) / 2 == edges {
+        return Ok(vertices);
+    }
+    Err(Failure::Message(format!(
+        "{edges} costs are not those of a complete graph, n(n - 1)/2: name the edges by --edges"
+    )))
 }
 
 fn limited(programme: LinearProgramme, options: &ArgMatches) -> Result<LinearProgramme, Failure> {

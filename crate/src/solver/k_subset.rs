@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// For the top-k of *scores*, pass their negatives as costs. k = 1 is arg-min.
 ///
 /// Ties go to the lower index, so that exactly k entries are chosen. O(n) on average per instance
-/// (quickselect).
+/// (a list of the best for small k, quickselect otherwise).
 ///
 /// ```
 /// use solvergrad::solver::{KSubset, Solver};
@@ -51,6 +51,35 @@ impl KSubset {
     pub fn k(&self) -> usize {
         self.k
     }
+
+    /// Whether [`few`] is the faster way.
+    pub(super) fn is_few(&self) -> bool {
+        self.k <= FEW && self.n >= 4 * self.k
+    }
+}
+
+pub(super) const FEW: usize = 32;
+
+/// Marks the `k` <= [`FEW`] smallest of `costs` by `one`: an ordered list of the best so far, which
+/// few costs of a long instance enter.
+pub(super) fn few<T: PartialOrd + Copy + Default>(costs: &[T], marks: &mut [T], k: usize, one: T) {
+    let mut best = [(T::default(), 0); FEW];
+    let mut count = 0;
+    for (index, &cost) in costs.iter().enumerate() {
+        // Of equal costs the earlier one stays.
+        if count == k && !(cost < best[k - 1].0) {
+            continue;
+        }
+        let mut place = count.min(k - 1);
+        while place > 0 && cost < best[place - 1].0 {
+            best[place] = best[place - 1];
+            place -= 1;
+        }
+        best[place] = (cost, index);
+        count = (count + 1).min(k);
+    }
+    marks.fill(T::default());
+    best[..k].iter().for_each(|&(_, index)| marks[index] = one);
 }
 
 impl Solver for KSubset {
@@ -59,6 +88,10 @@ impl Solver for KSubset {
     }
 
     fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
+        if self.is_few() {
+            few(cost, solution, self.k, 1.0);
+            return Ok(());
+        }
         KEYS.with_borrow_mut(|keys| {
             keys.clear();
             keys.extend(cost.iter().map(|&cost| ordered(cost)).zip(0..));

@@ -35,6 +35,8 @@ mod matching;
 mod on_device;
 mod ranking;
 mod spanning_tree;
+mod travelling_salesman;
+mod tsplib;
 
 pub use closure::Closure;
 pub use graph_shortest_path::GraphShortestPath;
@@ -45,6 +47,8 @@ pub use matching::PerfectMatching;
 pub use on_device::OnDevice;
 pub use ranking::Ranking;
 pub use spanning_tree::SpanningTree;
+pub use travelling_salesman::TravellingSalesman;
+pub use tsplib::{Tsplib, read_tsplib};
 
 /// The costs a solver accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

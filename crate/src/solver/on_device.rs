@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
+use super::k_subset::few;
 use super::{KSubset, Ranking, Solver, solve_batch};
 use crate::{Error, Result};
 
@@ -23,7 +24,11 @@ impl OnDevice for KSubset {
     fn solve_tensor(&self, costs: &Tensor) -> Result<Tensor> {
         let k = self.k();
         if costs.device() == Device::Cpu {
-            return on_host(self, costs, |keys, solution| {
+            return on_host(self, costs, |costs, keys, solution| {
+                if self.is_few() {
+                    return few(costs, solution, k, 1.0);
+                }
+                fill(keys, costs);
                 keys.select_nth_unstable(k - 1);
                 keys[..k].iter().for_each(|key| solution[index(key)] = 1.0);
             });
@@ -35,7 +40,8 @@ impl OnDevice for KSubset {
 impl OnDevice for Ranking {
     fn solve_tensor(&self, costs: &Tensor) -> Result<Tensor> {
         if costs.device() == Device::Cpu {
-            return on_host(self, costs, |keys, solution| {
+            return on_host(self, costs, |costs, keys, solution| {
+                fill(keys, costs);
                 // Descending, but of equal costs the lower index first.
                 keys.iter_mut().for_each(|key| *key ^= !0 << 32);
                 keys.sort_unstable();
@@ -76,11 +82,22 @@ fn index(key: &u64) -> usize {
     *key as u32 as usize
 }
 
-// Each instance as keys: the cost, in the order of integers, above its index.
+// An instance as keys: the cost, in the order of integers, above its index.
+fn fill(keys: &mut Vec<u64>, costs: &[f32]) {
+    keys.clear();
+    keys.extend(costs.iter().zip(0u64..).map(|(&cost, index)| {
+        let bits = (cost + 0.0).to_bits();
+        // As in `ordered`, for 32 bits.
+        let key = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+        u64::from(key) << 32 | index
+    }));
+}
+
+// `solve` takes the costs of an instance, a buffer for keys, and a solution of zeros.
 fn on_host(
     solver: &dyn Solver,
     costs: &Tensor,
-    solve: impl Fn(&mut [u64], &mut [f32]) + Sync,
+    solve: impl Fn(&[f32], &mut Vec<u64>, &mut [f32]) + Sync,
 ) -> Result<Tensor> {
     let n = solver.dimension();
     let flat = costs.detach().contiguous().view(-1);
@@ -89,7 +106,10 @@ fn on_host(
         return Ok(Tensor::from_slice(&solutions).view_as(costs).to_kind(costs.kind()));
     }
     let flat = Vec::<f32>::try_from(&flat)?;
-    if let Some(position) = flat.iter().position(|cost| !cost.is_finite()) {
+    // In one go without branches first.
+    let wrong = !flat.iter().fold(true, |all, cost| all & cost.is_finite());
+    if let Some(position) = wrong.then(|| flat.iter().position(|cost| !cost.is_finite())).flatten()
+    {
         return Err(Error::Cost {
             solver: format!("{solver:?}"),
             row: position / n,
@@ -99,19 +119,19 @@ fn on_host(
         });
     }
     let mut solutions = vec![0f32; flat.len()];
+    // Waking another thread takes longer than a few rows.
+    if flat.len() < 1 << 15 {
+        let mut keys = Vec::new();
+        let rows = flat.chunks(n).zip(solutions.chunks_mut(n));
+        rows.for_each(|(costs, solution)| solve(costs, &mut keys, solution));
+        return Ok(Tensor::from_slice(&solutions).view_as(costs));
+    }
     flat.par_chunks(n)
         .zip(solutions.par_chunks_mut(n))
         .with_min_len((4096 / n).max(1))
         .try_for_each_init(Vec::new, |keys, (costs, solution)| {
             crate::interrupt::check("a batch of instances was being solved")?;
-            keys.clear();
-            keys.extend(costs.iter().zip(0u64..).map(|(&cost, index)| {
-                let bits = (cost + 0.0).to_bits();
-                // As in `ordered`, for 32 bits.
-                let key = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
-                u64::from(key) << 32 | index
-            }));
-            solve(keys, solution);
+            solve(costs, keys, solution);
             Ok::<_, Error>(())
         })?;
     Ok(Tensor::from_slice(&solutions).view_as(costs))

@@ -95,3 +95,26 @@ fn bad_parameters_and_costs_are_named() {
     let message = solve_batch(&solver, &[0.0; 3]).unwrap_err().to_string();
     assert!(message.contains("multiple of 2"), "{message}");
 }
+
+proptest! {
+    #[test]
+    fn long_instances_agree_with_sorting(n in 1usize..300, part in 0.0..1.0f64, tied: bool, seed: u64) {
+        let k = 1 + (part * part * (n - 1) as f64) as usize;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let cost: Vec<f64> = (0..n)
+            .map(|_| if tied { [-0.0, 0.0, 1.0][rng.random_range(0..3)] } else { rng.random_range(-1.0..1.0) })
+            .collect();
+        let mut order: Vec<usize> = (0..n).collect();
+        order.sort_by(|&a, &b| cost[a].partial_cmp(&cost[b]).unwrap());
+        let mut expected = vec![0.0; n];
+        order[..k].iter().for_each(|&index| expected[index] = 1.0);
+        let solver = KSubset::new(n, k).unwrap();
+        prop_assert_eq!(&solve_batch(&solver, &cost).unwrap(), &expected);
+        // The way of float32 tensors.
+        let costs = Tensor::from_slice(&cost).to_kind(Kind::Float);
+        let cost: Vec<f64> = Vec::<f64>::try_from(costs.to_kind(Kind::Double)).unwrap();
+        let chosen = solver.on_device().unwrap().solve_tensor(&costs).unwrap();
+        let chosen = Vec::<f64>::try_from(chosen.to_kind(Kind::Double)).unwrap();
+        prop_assert_eq!(chosen, solve_batch(&solver, &cost).unwrap());
+    }
+}

@@ -4,3 +4,5 @@ mod k_subset;
 mod linear_programme;
 mod matching;
 mod paths;
+mod travelling_salesman;
+mod tsplib;
