@@ -4,6 +4,10 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
 
+#[path = "solver/assignment.rs"]
+mod assignment;
+#[path = "solver/graph_matching.rs"]
+mod graph_matching;
 #[path = "solver/matching.rs"]
 mod matching;
 #[path = "solver/paths.rs"]
@@ -26,6 +30,6 @@ fn configuration() -> Criterion {
 criterion_group! {
     name = solvers;
     config = configuration();
-    targets = tensors::subset, tensors::ranking, paths::grid, paths::graph, paths::batch, matching::matching, travelling_salesman::tours
+    targets = tensors::subset, tensors::ranking, paths::grid, paths::graph, paths::batch, assignment::cold, assignment::warm, matching::matching, travelling_salesman::tours, graph_matching::graph_matching
 }
 criterion_main!(solvers);

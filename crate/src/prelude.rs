@@ -15,9 +15,9 @@ pub use crate::metric;
 pub use crate::model::Mlp;
 pub use crate::record::{self, Row};
 pub use crate::solver::{
-    Certificate, Closure, Domain, Enumerate, GraphShortestPath, GridShortestPath, KSubset,
-    LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking, Solver, SpanningTree,
-    TravellingSalesman, WarmStart, solve_batch,
+    Assignment, Certificate, Closure, Domain, Enumerate, GraphMatching, GraphShortestPath,
+    GridShortestPath, KSubset, LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking,
+    Solver, SpanningTree, TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::train::{Adam, Learner, Training};
 pub use crate::{Error, Result};

@@ -97,12 +97,19 @@ fn every_problem_is_solved_for_text() {
     let path = ["path", "--edges", &edges, "--source", "0", "--sink", "2"];
     assert_eq!(solution(&path, "1 1 3"), "1 1 0\n");
     assert_eq!(solution(&["tree", "--edges", &edges], "5 1 -1"), "0 1 1\n");
+    assert_eq!(solution(&["assignment"], "4 1 2\n2 0 5\n"), "0 0 1\n0 1 0\n");
     assert_eq!(solution(&["matching"], "9 1 9 9 1 9"), "0 1 0 0 1 0\n");
     assert_eq!(solution(&["matching", "--edges", &file("two", "3 0\n2 1\n")], "5 5"), "1 1\n");
     let square = "0 1 3 1\n1 0 1 3\n3 1 0 1\n1 3 1 0\n";
     assert_eq!(solution(&["tsp"], square), "0 1 0 1\n1 0 1 0\n0 1 0 1\n1 0 1 0\n");
     let askew = square.replacen("3", "5", 1);
     assert!(solution(&["tsp", "--symmetrise"], &askew).starts_with("0 1 0 1\n"));
+    // Two triangles, of which the second is turned by one.
+    let (first, second) = (file("first", "0 1\n1 2\n"), file("second", "1 2\n2 0\n"));
+    let matching =
+        ["graph-matching", "--nodes", "3,3", "--edges1", &first, "--edges2", &second, "--complete"];
+    let costs = "0 0 0 0 0 0 0 0 0 -1 0 0 -1";
+    assert_eq!(solution(&matching, costs), "0 1 0 0 0 1 1 0 0 1 0 0 1\n");
     let weights = file("weights", "2 3 4\n1 1 1\n");
     let knapsack = ["knapsack", "--weights", &weights, "--capacities", "5,9"];
     assert_eq!(solution(&knapsack, "-3 -4 -5"), "1 1 0\n");
@@ -162,7 +169,7 @@ fn costs_and_graphs_that_make_no_sense_are_named() {
         (vec!["ranking"], "", "ranking solver is 0"),
         (vec!["grid"], "1 -2\n3 4\n", "cost 1 of instance 0 is -2"),
         (vec!["grid", "--source", "7,7"], "1 2\n3 4\n", "(7, 7)"),
-        (vec!["grid", "--source", "7"], "1 2\n3 4\n", "ROW,COLUMN"),
+        (vec!["grid", "--source", "7"], "1 2\n3 4\n", "two numbers"),
         (vec!["subset", "--k", "4"], "1 2 3", "is 4"),
         (vec!["matching"], "1 2", "n(n - 1)/2"),
         (vec!["matching"], "1 2 3", "even"),

@@ -8,8 +8,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use solvergrad::Error;
 use solvergrad::data::{read_npy, write_npy};
 use solvergrad::solver::{
-    GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood, PerfectMatching,
-    Proof, Ranking, Solver, SpanningTree, TravellingSalesman, read_tsplib,
+    Assignment, GraphMatching, GraphShortestPath, GridShortestPath, KSubset, LinearProgramme,
+    Neighbourhood, PerfectMatching, Proof, Ranking, Solver, SpanningTree, TravellingSalesman,
+    read_qaplib, read_tsplib,
 };
 use tch::{Kind, Tensor};
 
@@ -70,6 +71,7 @@ pub fn command() -> Command {
         Arg::new("time-limit")
             .long("time-limit")
             .value_name("SECONDS")
+            .allow_negative_numbers(true)
             .value_parser(value_parser!(f64))
             .help("Ends a search early, with the best solution so far and its gap")
     };
@@ -116,6 +118,10 @@ pub fn command() -> Command {
             problem("tree", "The cheapest spanning tree of a graph: costs [..., edges]")
                 .arg(graph()),
         )
+        .subcommand(problem(
+            "assignment",
+            "One column for each row, or one row for each column: costs [..., rows, columns]",
+        ))
         .subcommand(
             problem(
                 "matching",
@@ -141,6 +147,40 @@ pub fn command() -> Command {
                         .help("Averages the two directions of an asymmetric matrix"),
                 )
                 .arg(limit()),
+        )
+        .subcommand(
+            problem(
+                "graph-matching",
+                "The cheapest injective matching of two graphs' nodes: costs [..., N1*N2 + E1*E2], \
+                 those of pairs of nodes, then those of pairs of edges",
+            )
+            .mut_arg("cost", |cost| cost.required(false).required_unless_present("qaplib"))
+            .arg(
+                Arg::new("nodes")
+                    .long("nodes")
+                    .value_name("N1,N2")
+                    .required_unless_present("qaplib")
+                    .help("Nodes of the two graphs"),
+            )
+            .args(["edges1", "edges2"].map(|name| {
+                Arg::new(name).long(name).value_name("FILE").required_unless_present("qaplib").help(
+                    "Directed edges: a .npy array [edges, 2] or text with two nodes a line",
+                )
+            }))
+            .arg(
+                Arg::new("complete")
+                    .long("complete")
+                    .action(ArgAction::SetTrue)
+                    .help("Matches every node of the smaller graph, at any cost"),
+            )
+            .arg(
+                Arg::new("qaplib")
+                    .long("qaplib")
+                    .value_name("FILE")
+                    .conflicts_with_all(["cost", "nodes", "edges1", "edges2"])
+                    .help("A quadratic assignment problem from a file of QAPLIB"),
+            )
+            .arg(limit()),
         )
         .subcommand(
             problem("knapsack", "Items within capacities: costs [..., items], values negated")
@@ -180,12 +220,14 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     };
     let file = |name: &str| options.get_one::<String>(name).map(String::as_str).unwrap_or_default();
     let number = |name: &str| options.get_one::<usize>(name).copied().unwrap_or_default();
-    let costs = match given(options, "tsplib") {
-        Some(path) => {
-            let tsplib = read_tsplib(Path::new(path))?;
-            Tensor::from_slice(&tsplib.costs).view([tsplib.k as i64, -1])
-        }
-        None => read(file("cost"))?,
+    let costs = if let Some(path) = given(options, "tsplib") {
+        let tsplib = read_tsplib(Path::new(path))?;
+        Tensor::from_slice(&tsplib.costs).view([tsplib.k as i64, -1])
+    } else if let Some(path) = given(options, "qaplib") {
+        let (matching, costs) = read_qaplib(Path::new(path))?.instance()?;
+        return solve(&limited_matching(matching, options)?, &Tensor::from_slice(&costs), options);
+    } else {
+        read(file("cost"))?
     };
     let side =
         |back: usize| costs.size().iter().rev().nth(back).map_or(1, |&side| side.max(0) as usize);
@@ -199,7 +241,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 grid = grid.with_neighbourhood(Neighbourhood::Four)?;
             }
             let end = |name, default| match options.get_one::<String>(name) {
-                Some(text) => cell(name, text),
+                Some(text) => pair(name, text),
                 None => Ok(default),
             };
             Box::new(grid.between(end("source", (0, 0))?, end("sink", (rows - 1, columns - 1))?)?)
@@ -209,6 +251,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
             let vertices = vertices(&edges).max(number("source") + 1).max(number("sink") + 1);
             Box::new(GraphShortestPath::new(vertices, &edges, number("source"), number("sink"))?)
         }
+        "assignment" => Box::new(Assignment::rectangular(side(1), side(0))?),
         "matching" => {
             let edges = options.get_one::<String>("edges").map(|path| edges(path)).transpose()?;
             Box::new(match edges {
@@ -225,6 +268,15 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
                 salesman = salesman.with_time_limit(limit);
             }
             Box::new(salesman)
+        }
+        "graph-matching" => {
+            let (rows, columns) = pair("nodes", file("nodes"))?;
+            let (first, second) = (edges(file("edges1"))?, edges(file("edges2"))?);
+            let mut matching = GraphMatching::new(rows, columns, &first, &second)?;
+            if options.get_flag("complete") {
+                matching = matching.complete();
+            }
+            Box::new(limited_matching(matching, options)?)
         }
         "tree" => {
             let edges = edges(file("edges"))?;
@@ -260,6 +312,16 @@ fn complete_graph(edges: usize) -> Result<usize, Failure> {
     Err(Failure::Message(format!(
         "{edges} costs are not those of a complete graph, n(n - 1)/2: name the edges by --edges"
     )))
+}
+
+fn limited_matching(
+    matching: GraphMatching,
+    options: &ArgMatches,
+) -> Result<GraphMatching, Failure> {
+    Ok(match time_limit(options)? {
+        Some(limit) => matching.with_time_limit(limit),
+        None => matching,
+    })
 }
 
 fn limited(programme: LinearProgramme, options: &ArgMatches) -> Result<LinearProgramme, Failure> {
@@ -461,8 +523,10 @@ fn sets(path: &Path) -> Result<Vec<Vec<usize>>, Failure> {
         .collect()
 }
 
-fn cell(what: &str, text: &str) -> Result<(usize, usize), Failure> {
+fn pair(what: &str, text: &str) -> Result<(usize, usize), Failure> {
     text.split_once(',')
-        .and_then(|(row, column)| Some((row.trim().parse().ok()?, column.trim().parse().ok()?)))
-        .ok_or_else(|| Failure::Message(format!("--{what} {text}: write ROW,COLUMN, such as 0,11")))
+        .and_then(|(first, second)| Some((first.trim().parse().ok()?, second.trim().parse().ok()?)))
+        .ok_or_else(|| {
+            Failure::Message(format!("--{what} {text}: write two numbers, such as 0,11"))
+        })
 }

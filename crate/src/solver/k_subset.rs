@@ -67,7 +67,7 @@ pub(super) fn few<T: PartialOrd + Copy + Default>(costs: &[T], marks: &mut [T], 
     let mut count = 0;
     for (index, &cost) in costs.iter().enumerate() {
         // Of equal costs the earlier one stays.
-        if count == k && !(cost < best[k - 1].0) {
+        if count == k && cost >= best[k - 1].0 {
             continue;
         }
         let mut place = count.min(k - 1);

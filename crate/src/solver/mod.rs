@@ -26,25 +26,31 @@ use rayon::prelude::*;
 
 use crate::{Error, Result};
 
+mod assignment;
 mod closure;
+mod graph_matching;
 mod graph_shortest_path;
 mod grid_shortest_path;
 mod k_subset;
 mod linear_programme;
 mod matching;
 mod on_device;
+mod qaplib;
 mod ranking;
 mod spanning_tree;
 mod travelling_salesman;
 mod tsplib;
 
+pub use assignment::Assignment;
 pub use closure::Closure;
+pub use graph_matching::GraphMatching;
 pub use graph_shortest_path::GraphShortestPath;
 pub use grid_shortest_path::{GridShortestPath, Neighbourhood};
 pub use k_subset::KSubset;
 pub use linear_programme::LinearProgramme;
 pub use matching::PerfectMatching;
 pub use on_device::OnDevice;
+pub use qaplib::{Qaplib, read_qaplib};
 pub use ranking::Ranking;
 pub use spanning_tree::SpanningTree;
 pub use travelling_salesman::TravellingSalesman;

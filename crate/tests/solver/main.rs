@@ -1,5 +1,7 @@
 //! Solvers against brute force, certificates and second algorithms.
 
+mod assignment;
+mod graph_matching;
 mod k_subset;
 mod linear_programme;
 mod matching;
