@@ -34,7 +34,7 @@ programs() {
     trained "$scratch/log" || return 1
     # As on another machine: nothing of the image but libtorch.
     ldd=$(LD_LIBRARY_PATH=$scratch/program.lib:/opt/libtorch/lib ldd "$scratch/program") || return 1
-    ! grep -E 'not found|/opt/solvergrad|/usr/local' <<<"$ldd" || { echo "$notebook: libraries are missing beside the program"; return 1; }
+    ! grep -E 'not found|/opt/(solvergrad|highs)|/usr/local' <<<"$ldd" || { echo "$notebook: libraries are missing beside the program"; return 1; }
     [ -n "$(find "$scratch/program-out/results" -name '*.csv')" ] || { echo "no records"; return 1; }
     echo "$notebook: ok as a program"
   done

@@ -122,6 +122,11 @@ impl SolverLayer {
 /// What the solves of a batch leave, one memory per instance: see [`crate::solver::WarmStart`].
 pub(super) type Memory = Vec<Vec<f64>>;
 
+/// y(w) for a tensor of costs, without a graph, of a solver that is solved once.
+pub(crate) fn solve_once(solver: &dyn Solver, costs: &Tensor) -> Result<Tensor> {
+    solve_tensor(solver, costs, None)
+}
+
 /// y(w) for a tensor of costs, without a graph.
 pub(super) fn solve_tensor(
     solver: &dyn Solver,

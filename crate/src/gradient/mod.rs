@@ -3,14 +3,19 @@
 //! A layer is a solver and a [`Rule`]; projections and noise are ordinary tensor expressions
 //! before it, so that their derivatives are applied by autograd and each composes with any rule:
 //!
-//! costs → [`Noise::perturb`] → [`Projection::apply`] → [`SolverLayer::forward`] → loss
+//! costs → [`Noise::perturb`] or [`Margin::apply`] → [`Projection::apply`] →
+//! [`SolverLayer::forward`] → loss
 //!
 //! | rule | dL/dw, for y(w) = argmin ⟨w, y⟩ and g = dL/dy | solver calls | source |
 //! |---|---|---|---|
 //! | [`Identity`] | −g | 0 | Sahoo et al. 2023, eq. 3 |
 //! | [`Blackbox`] | (y(w + λg) − y(w)) / λ | 1 | Vlastelica et al. 2020, eq. 4 |
 //! | [`ImplicitMle`] | y(w + λg) − y(w), optionally / λ | 1 | Niepert et al. 2021, alg. 1 |
+//! | [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
 //! | [`StraightThrough`] | −(s/τ)(p∘g − p⟨p, g⟩), p = softmax(−w/τ), s = Σy | 0 | Bengio et al. 2013 |
+//!
+//! [`Perturbed`] is a layer of its own: its forward pass is a mean over noise, and its gradient needs
+//! that noise.
 //!
 //! To add a rule: a file here with `impl Rule for` a value type, and a row in this table.
 
@@ -26,7 +31,10 @@ pub(crate) mod bridge;
 mod identity;
 mod implicit_mle;
 mod layer;
+mod lpgd;
+mod margin;
 mod noise;
+mod perturbed;
 mod projection;
 mod straight_through;
 
@@ -36,7 +44,12 @@ pub(crate) use bridge::{adam_step, clear_gradients};
 pub use identity::Identity;
 pub use implicit_mle::{ImplicitMle, ImplicitMleScale};
 pub use layer::SolverLayer;
+pub(crate) use layer::solve_once as solve_tensor;
+pub use lpgd::{Lpgd, LpgdSide};
+pub use margin::Margin;
 pub use noise::{Noise, SumOfGammaScale, derive_seed};
+pub(crate) use perturbed::Samples;
+pub use perturbed::{ControlVariate, Perturbation, Perturbed};
 pub use projection::Projection;
 pub use straight_through::StraightThrough;
 

@@ -131,7 +131,11 @@ fn sum_of_gamma(
 }
 
 // Every block has its own stream of the generator: the values do not depend on who draws them.
-fn fill(count: usize, seed: u64, draw: impl Fn(&mut ChaCha8Rng) -> f64 + Sync) -> Vec<f64> {
+pub(super) fn fill(
+    count: usize,
+    seed: u64,
+    draw: impl Fn(&mut ChaCha8Rng) -> f64 + Sync,
+) -> Vec<f64> {
     const BLOCK: usize = 1024;
     let mut values = vec![0.0; count];
     values.par_chunks_mut(BLOCK).enumerate().for_each(|(stream, block)| {

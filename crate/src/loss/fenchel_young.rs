@@ -1,0 +1,34 @@
+use tch::Tensor;
+
+use super::same_size;
+use crate::Result;
+use crate::gradient::{Perturbed, Samples};
+
+/// The Fenchel-Young loss of a perturbed optimiser, for each instance: shape `[...]` for costs
+/// `[..., n]`.
+///
+/// ℓ(w; y*) = ⟨w, y*⟩ − (1/S) Σₛ min_y ⟨wₛ, y⟩ for predicted costs w = `predicted`, their S moved
+/// copies wₛ and the solution y* = `solutions` to be imitated. Its gradient is y* − ȳ(w): the target
+/// minus the mean prediction (with multiplicative noise each y(wₛ) is weighted by its factors). It
+/// is convex, and least where ȳ(w) = y*; its minimum is not 0. S solver calls.
+///
+/// Source: Berthet et al. 2020, sec. 3.3 (there for maximisation); Blondel, Martins, Niculae 2020.
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes, and those of [`Perturbed::forward`].
+pub fn fenchel_young(
+    layer: &Perturbed,
+    predicted: &Tensor,
+    solutions: &Tensor,
+    seed: u64,
+) -> Result<Tensor> {
+    same_size("the solutions of the Fenchel-Young loss", predicted, solutions)?;
+    let Samples { costs, solutions: samples, .. } = layer.sample(predicted, seed)?;
+    // Each moved cost as a function of the predicted one, whose derivative is 1 or its factor.
+    let factor = layer.factor(&costs, &predicted.detach());
+    let value = (costs * &samples).mean_dim(0, false, None);
+    let mean = (samples * factor).mean_dim(0, false, None);
+    let linear = predicted * (solutions.detach() - &mean);
+    let constant = predicted.detach() * mean - value;
+    Ok((linear + constant).sum_dim_intlist(-1, false, None))
+}

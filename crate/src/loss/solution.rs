@@ -1,0 +1,22 @@
+use tch::Tensor;
+
+use super::same_size;
+use crate::Result;
+
+/// The Hamming loss Σ y(1 − y*) + (1 − y)y* between solutions y and 0/1 targets y*, for each
+/// instance: shape `[...]` for solutions `[..., n]`.
+///
+/// For 0/1 solutions it counts the entries that differ, and is then also the L1 loss; its
+/// derivative by y is 1 − 2y*, ±1 for every entry. Lower is closer.
+///
+/// Source: Rolínek et al. 2020, sec. 3.3 (graph matching); Vlastelica et al. 2020 (paths, tours).
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes.
+pub fn hamming_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    same_size("the targets of the Hamming loss", solutions, targets)?;
+    let targets = targets.detach().to_kind(solutions.kind());
+    // The same, multiplied out.
+    let apart = solutions + &targets - solutions * &targets * 2.0;
+    Ok(apart.sum_dim_intlist(-1, false, None))
+}
