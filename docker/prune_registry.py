@@ -21,7 +21,9 @@ def metadata(*arguments):
 
 
 # What is never compiled of the crates that are: emptied, since cargo wants to see target files.
-UNUSED = ("tests", "benches", "examples", "testdata", "fuzz")
+UNUSED = ("tests", "test-macros", "benches", "examples", "testdata", "fuzz")
+# Sources for other processors, which the one crate with many of them keeps in folders of their name.
+OTHER_PROCESSORS = ("linux-raw-sys", "x86_64")
 
 everything = metadata()["packages"]
 here = metadata("--filter-platform", TARGET)
@@ -41,6 +43,10 @@ for package in everything:
         for path in manifest.parent.glob("*/**/*"):
             if path.relative_to(manifest.parent).parts[0] in UNUSED and path.is_file():
                 path.write_bytes(b"")
+        if package["name"] == OTHER_PROCESSORS[0]:
+            for folder in manifest.parent.glob("src/*/"):
+                if folder.is_dir() and folder.name != OTHER_PROCESSORS[1]:
+                    shutil.rmtree(folder)
         continue
     for entry in manifest.parent.iterdir():
         if entry.name in ("Cargo.toml", ".cargo-ok"):

@@ -41,6 +41,11 @@ for rlib in "$CARGO_TARGET_DIR/$triple/debug/deps"/*.rlib; do
   touch -r "$rlib.date" "$rlib"
   rm "$rlib.date"
 done
+# Build scripts have been run, and what reads C headers for them is not wanted again either.
+find "$CARGO_TARGET_DIR/debug" -type f \( -path '*/build/*/build[-_]script*' ! -name '*.d' -o -name 'libbindgen-*' -o -name 'libclang_sys-*' \) \
+  -size +64k -print0 | while IFS= read -r -d '' file; do
+  touch -r "$file" /tmp/date && : >"$file" && touch -r /tmp/date "$file"
+done
 rm -rf {"$CARGO_TARGET_DIR","$cells/target"}/{debug,$triple/debug}/incremental
 
 # The compiler resolves the path of every crate's metadata for every cell: real files in a short

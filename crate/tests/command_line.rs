@@ -92,6 +92,7 @@ fn every_problem_is_solved_for_text() {
     assert_eq!(solution(&["subset", "--k", "2"], "0.5 -1 3\n2 2 2\n"), "1 1 0\n1 1 0\n");
     assert_eq!(solution(&["ranking"], "0.5, -1, 3"), "2 3 1\n");
     assert_eq!(solution(&["grid"], "1 9 9\n1 9 9\n9 1 1\n"), "1 0 0\n1 0 0\n0 1 1\n");
+    assert_eq!(solution(&["grid"], "1 2 3"), "1 1 1\n");
     let ends = ["grid", "--neighbours", "4", "--source", "0,2", "--sink", "0,0"];
     assert_eq!(solution(&ends, "1 9 1\n1 1 1\n"), "1 0 1\n1 1 1\n");
     let path = ["path", "--edges", &edges, "--source", "0", "--sink", "2"];
@@ -162,6 +163,9 @@ fn costs_and_graphs_that_make_no_sense_are_named() {
     let edges = folder.path().join("edges");
     std::fs::write(&edges, "0 1.5\n").unwrap();
     let edges = edges.to_str().unwrap();
+    let far = folder.path().join("far");
+    std::fs::write(&far, "0 3999999999\n").unwrap();
+    let far = far.to_str().unwrap();
     for (arguments, input, part) in [
         (vec!["ranking"], "1 two 3", "line 1 has \"two\""),
         (vec!["ranking"], "1 2\n3\n", "line 2 has 1 numbers"),
@@ -171,6 +175,9 @@ fn costs_and_graphs_that_make_no_sense_are_named() {
         (vec!["grid", "--source", "7,7"], "1 2\n3 4\n", "(7, 7)"),
         (vec!["grid", "--source", "7"], "1 2\n3 4\n", "two numbers"),
         (vec!["subset", "--k", "4"], "1 2 3", "is 4"),
+        (vec!["tree", "--edges", far], "1", "cannot connect"),
+        (vec!["path", "--source", "0", "--sink", "1", "--edges", far], "1", "without gaps"),
+        (vec!["set-cover", "--sets", far], "1", "without gaps"),
         (vec!["matching"], "1 2", "n(n - 1)/2"),
         (vec!["matching"], "1 2 3", "even"),
         (vec!["tsp"], "0 1 2\n1 0 1\n9 1 0\n", "cost (0, 2) is 2, but cost (2, 0) is 9"),

@@ -502,3 +502,33 @@ fn a_closure_is_a_solver() {
         SolverLayer::new(failing, rule()).forward(&w.view([15, 2])).unwrap_err().to_string();
     assert!(message.contains("the budget is 0"), "{message}");
 }
+
+#[test]
+fn every_rule_sees_an_instance_as_one_row() {
+    let solver = || Closure::new(6, |costs, y| KSubset::new(6, 2)?.solve(costs, y));
+    #[derive(Debug)]
+    struct Shaped(Closure);
+    impl Solver for Shaped {
+        fn dimension(&self) -> usize {
+            6
+        }
+        fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
+            self.0.solve(cost, solution)
+        }
+        fn shape(&self) -> Vec<usize> {
+            vec![2, 3]
+        }
+    }
+    let rule = || StraightThrough::new(0.7).unwrap();
+    let shaped = SolverLayer::new(Shaped(solver()), rule());
+    let flat = SolverLayer::new(solver(), rule());
+    let (w, g) = (random(&[4, 5, 2, 3], Kind::Double, 50), random(&[4, 5, 2, 3], Kind::Double, 51));
+    let rows = [4, 5, 6];
+    let expected = gradient_of(&flat, &w.view(rows), &g.view(rows));
+    assert!(gradient_of(&shaped, &w, &g).view(rows).equal(&expected));
+    // The mean over the first dimension, which an instance alone does not have.
+    let mean = shaped.forward_mean(&w).unwrap();
+    assert!(mean.view([5, 6]).equal(&flat.forward_mean(&w.view(rows)).unwrap()));
+    assert!(shaped.forward_mean(&random(&[2, 3], Kind::Double, 52)).is_err());
+    assert!(shaped.forward_mean(&random(&[7, 2, 3], Kind::Double, 53)).is_ok());
+}

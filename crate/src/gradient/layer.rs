@@ -9,7 +9,8 @@ use crate::{Error, Result};
 /// A solver as one differentiable operation: y(w) forward, the rule's replacement backward.
 ///
 /// Works on any batch shape `[..., n]`, or `[..., rows, columns]` for a solver whose solutions have
-/// that [`shape`](Solver::shape), in float32 and float64, on any device (costs are solved on
+/// that [`shape`](Solver::shape) (a [`Projection`](super::Projection) acts on the last dimension alone:
+/// project `[..., n]`), in float32 and float64, on any device (costs are solved on
 /// the CPU, except by solvers that work [on the device](crate::solver::OnDevice)), in any graph, with any number of layers. Costs are minimised.
 ///
 /// ```
@@ -52,6 +53,9 @@ impl SolverLayer {
     /// outside the solver's domain. An error of the rule surfaces from the loss's `backward`:
     /// call [`Tensor::f_backward`](tch::Tensor::f_backward) to receive it as a value.
     pub fn forward(&self, costs: &Tensor) -> Result<Tensor> {
+        if let Some(flat) = flattened(&*self.solver, costs) {
+            return Ok(self.forward(&flat)?.view_as(costs));
+        }
         let mut memory = self.memory(costs);
         let solutions = solve_tensor(&*self.solver, costs, memory.as_mut())?;
         let output =
@@ -68,12 +72,19 @@ impl SolverLayer {
     /// # Errors
     /// As [`forward`](Self::forward), and [`Error::Shape`] without a dimension of samples.
     pub fn forward_mean(&self, costs: &Tensor) -> Result<Tensor> {
-        if costs.dim() < 2 || costs.size()[0] == 0 {
+        let instance = match flattened(&*self.solver, costs) {
+            Some(_) => self.solver.shape().len(),
+            None => 1,
+        };
+        if costs.dim() <= instance || costs.size()[0] == 0 {
             return Err(Error::Shape {
                 what: "the costs of several samples",
                 got: format!("{:?}", costs.size()),
                 expected: "[samples, ..., n] with at least one sample".into(),
             });
+        }
+        if let Some(flat) = flattened(&*self.solver, costs) {
+            return Ok(self.forward_mean(&flat)?.view(&costs.size()[1..]));
         }
         let mut memory = self.memory(costs);
         let solutions = solve_tensor(&*self.solver, costs, memory.as_mut())?;
@@ -117,6 +128,18 @@ impl SolverLayer {
             Ok(if samples == 1.0 { answer } else { answer / samples })
         })
     }
+}
+
+/// Costs of the solver's shape as `[..., n]`, which is what rules see; none where they are so already.
+fn flattened(solver: &dyn Solver, costs: &Tensor) -> Option<Tensor> {
+    let (size, dimension) = (costs.size(), solver.dimension() as i64);
+    let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
+    if size.last() == Some(&dimension) || !size.ends_with(&shape) {
+        return None;
+    }
+    let mut flat = size[..size.len() - shape.len()].to_vec();
+    flat.push(dimension);
+    costs.f_reshape(&flat).ok()
 }
 
 /// What the solves of a batch leave, one memory per instance: see [`crate::solver::WarmStart`].

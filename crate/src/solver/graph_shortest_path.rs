@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap};
+use std::fmt;
 
 use super::{Domain, Enumerate, Solver};
 use crate::{Error, Result};
@@ -28,7 +29,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// Source: Dijkstra 1959; Kahn 1962 (topological order).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GraphShortestPath {
     edges: Vec<(u32, u32)>,
     /// The edges that leave vertex v are `leaving[start[v]..start[v + 1]]`.
@@ -111,7 +112,7 @@ impl GraphShortestPath {
     /// # Errors
     /// [`Error::Shape`] and [`Error::Cost`] for costs that are not the graph's.
     pub fn path(&self, cost: &[f64]) -> Result<Vec<usize>> {
-        super::check_costs(self, cost)?;
+        super::check_instance(self, cost)?;
         let mut path = vec![self.sink as usize];
         self.search(cost, |edge| path.push(self.edges[edge].0 as usize));
         path.reverse();
@@ -175,7 +176,7 @@ impl GraphShortestPath {
             let largest = cost.iter().fold(0.0, |largest: f64, cost| largest.max(cost.abs()));
             // Sums of costs near the largest number would overflow: a power of two keeps their
             // order.
-            let scale = if largest > 1e250 { 2f64.powi(-200) } else { 1.0 };
+            let scale = super::scale_for_sums(largest);
             // Numbers >= 0 are ordered as their bits are.
             let mut relax =
                 |vertex: u32, distance: &mut [f64], reached: &mut dyn FnMut(u64, u32)| {
@@ -213,6 +214,13 @@ impl GraphShortestPath {
                 vertex = self.edges[edge].0;
             }
         });
+    }
+}
+
+impl fmt::Debug for GraphShortestPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (vertices, edges) = (self.vertices(), self.edges.len());
+        write!(formatter, "GraphShortestPath of {vertices} vertices and {edges} edges")
     }
 }
 

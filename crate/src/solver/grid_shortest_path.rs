@@ -1,6 +1,7 @@
 //! Shortest paths on a grid whose cells cost something to enter.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use super::{Domain, Enumerate, Solver};
 use crate::{Error, Result};
@@ -42,7 +43,7 @@ pub enum Neighbourhood {
 ///
 /// Source: Dijkstra 1959; the queue: Brown 1988 (calendar), Dial 1969 (buckets). The problem: the
 /// Warcraft maps of Vlastelica et al. 2020.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct GridShortestPath {
     rows: usize,
     columns: usize,
@@ -79,14 +80,15 @@ impl GridShortestPath {
     /// A grid of `rows` × `columns` cells.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a grid without cells or with more than 2³⁰.
+    /// [`Error::Parameter`] for a grid without cells or with more than 2³⁰, its border included.
     pub fn new(rows: usize, columns: usize) -> Result<Self> {
-        let cells = (rows + 2).checked_mul(columns + 2);
+        let sides = rows.checked_add(2).zip(columns.checked_add(2));
+        let cells = sides.and_then(|(rows, columns)| rows.checked_mul(columns));
         if rows == 0 || columns == 0 || cells.is_none_or(|cells| cells > 1 << 30) {
             return Err(Error::parameter(
                 "the grid of the shortest path",
                 format!("{rows} x {columns}"),
-                "of at least 1 x 1 and at most 2^30 cells",
+                "of at least 1 x 1 and at most 2^30 cells, with a border of one cell around",
             ));
         }
         let mut grid = Self {
@@ -164,7 +166,7 @@ impl GridShortestPath {
     /// # Errors
     /// [`Error::Shape`] and [`Error::Cost`] for costs that are not the grid's.
     pub fn path(&self, cost: &[f64]) -> Result<Vec<(usize, usize)>> {
-        super::check_costs(self, cost)?;
+        super::check_instance(self, cost)?;
         WORKSPACE.with_borrow_mut(|work| {
             self.search(cost, work);
             Ok(work.path.iter().rev().map(|&cell| self.cell(cell)).collect())
@@ -237,7 +239,7 @@ impl GridShortestPath {
         path.clear();
         let largest = cost.iter().copied().fold(0.0, f64::max);
         // Sums of costs near the largest number would overflow: a power of two keeps their order.
-        let scale = if largest > 1e250 { 2f64.powi(-200) } else { 1.0 };
+        let scale = super::scale_for_sums(largest);
         let per_width = (BUCKETS - 2) as f64 / (largest * scale);
         // All costs 0, or too small to divide by: one bucket, whose order is exact all the same.
         let per_width = if per_width.is_finite() { per_width } else { 0.0 };
@@ -316,6 +318,12 @@ fn insert(active: &mut Vec<(f64, u32)>, distance: f64, cell: u32) {
         None => active[..near].partition_point(farther),
     };
     active.insert(place, (distance, cell));
+}
+
+impl fmt::Debug for GridShortestPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "GridShortestPath of {} x {} cells", self.rows, self.columns)
+    }
 }
 
 impl Solver for GridShortestPath {

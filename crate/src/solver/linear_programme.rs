@@ -1,6 +1,7 @@
 //! Linear and mixed-integer programmes, solved by HiGHS.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use crate::{Error, Result};
 /// other solver here knows. A problem to be maximised negates its values: w = −values.
 ///
 /// Each thread builds HiGHS' model once and then only changes its costs; every solve starts
-/// afresh, so that the solution does not depend on what was solved before. Costs are scaled by a
-/// power of two to at most 1, since HiGHS' tolerances (1e-7 on costs, 1e-6 on integers) are
-/// absolute. Ties are HiGHS' own choice, the same each time. Exponential at worst for integers.
+/// afresh, so that the solution does not depend on what was solved before. HiGHS' tolerances are
+/// absolute: rows are scaled by a power of two to coefficients of about 1, and may be violated by
+/// 1e-6 of that; costs are scaled to about 4096, which makes differences of 1e-9 of the largest cost
+/// count. Ties are HiGHS' own choice, the same each time. Exponential at worst for integers. An
+/// interrupt of the notebook is seen between instances only: set a time limit for long ones.
 ///
 /// ```
 /// use solvergrad::solver::{LinearProgramme, Solver};
@@ -31,7 +34,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// Source: Huangfu, Hall 2018 (HiGHS).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct LinearProgramme {
     columns: Vec<Column>,
     rows: Vec<Row>,
@@ -202,8 +205,11 @@ impl LinearProgramme {
             })
             .collect();
         for Row { terms, lower, upper } in &self.rows {
-            let terms: Vec<_> = terms.iter().map(|&(index, a)| (columns[index], a)).collect();
-            problem.add_row(*lower..=*upper, &terms);
+            let largest = terms.iter().fold(0.0, |largest: f64, &(_, a)| largest.max(a.abs()));
+            let scale = if largest > 0.0 { 2f64.powi(-largest.log2().round() as i32) } else { 1.0 };
+            let terms: Vec<_> =
+                terms.iter().map(|&(index, a)| (columns[index], a * scale)).collect();
+            problem.add_row(lower * scale..=upper * scale, &terms);
         }
         let mut model = problem.try_optimise(Sense::Minimise).map_err(refused)?;
         let mut set =
@@ -223,10 +229,14 @@ impl LinearProgramme {
 }
 
 fn check_bounds(what: &'static str, lower: f64, upper: f64) -> Result<()> {
-    if lower <= upper && lower < f64::INFINITY && upper > f64::NEG_INFINITY {
+    // HiGHS takes 1e20 for infinity.
+    let fits = |bound: f64| bound.is_infinite() || bound.abs() < 1e20;
+    let empty = lower > upper || lower == f64::INFINITY || upper == f64::NEG_INFINITY;
+    if !empty && fits(lower) && fits(upper) {
         return Ok(());
     }
-    Err(Error::parameter(what, format!("[{lower}, {upper}]"), "an interval that is not empty"))
+    let expected = "an interval that is not empty, its ends below 1e20 or infinite";
+    Err(Error::parameter(what, format!("[{lower}, {upper}]"), expected))
 }
 
 fn refused(problem: impl std::fmt::Debug) -> Error {
@@ -234,6 +244,13 @@ fn refused(problem: impl std::fmt::Debug) -> Error {
         program: "HiGHS".to_owned(),
         problem: format!("{problem:?}"),
         cure: "look for coefficients or bounds of very different size",
+    }
+}
+
+impl fmt::Debug for LinearProgramme {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (columns, rows) = (self.columns.len(), self.rows.len());
+        write!(formatter, "LinearProgramme of {columns} columns and {rows} rows")
     }
 }
 
@@ -273,8 +290,9 @@ impl Certificate for LinearProgramme {
         });
         let (number, mut model, columns) = kept.map_or_else(|| self.build(), Ok)?;
         let largest = cost.iter().fold(0.0, |largest: f64, cost| largest.max(cost.abs()));
-        // The power of two next to the largest cost, in two steps, each of which can be represented.
-        let half = if largest > 0.0 { -largest.log2().ceil() / 2.0 } else { 0.0 };
+        // By a power of two to about 4096, below which HiGHS overlooks small differences; in two
+        // steps, each of which can be represented.
+        let half = if largest > 0.0 { (12.0 - largest.log2().ceil()) / 2.0 } else { 0.0 };
         let (first, second) = (2f64.powi(half.floor() as i32), 2f64.powi(half.ceil() as i32));
         for (&column, cost) in columns.iter().zip(cost) {
             model.change_column_cost(column, cost * first * second);
@@ -294,7 +312,12 @@ impl Certificate for LinearProgramme {
                 false
             }
             HighsModelStatus::ReachedTimeLimit => {
-                return Err(infeasible("no solution was found in time", "raise the time limit"));
+                return Err(Error::TimeLimit {
+                    solver: "LinearProgramme",
+                    limit_s: self.time_limit.unwrap_or_default(),
+                    objective: f64::INFINITY,
+                    lower_bound: f64::NEG_INFINITY,
+                });
             }
             HighsModelStatus::Infeasible => {
                 return Err(infeasible("no column values satisfy all rows", "relax some rows"));
@@ -317,8 +340,11 @@ impl Certificate for LinearProgramme {
         let lower_bound = if self.is_integer() {
             let bound = solved.double_info_value(c"mip_dual_bound").map_err(refused)?;
             (bound / first / second).min(objective)
-        } else {
+        } else if complete {
             objective
+        } else {
+            // A simplex that was stopped has proved nothing.
+            f64::NEG_INFINITY
         };
         MODELS.with_borrow_mut(|models| {
             models.truncate(KEPT - 1);

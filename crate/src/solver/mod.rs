@@ -21,6 +21,8 @@
 //! [`WarmStart`], [`Certificate`], [`OnDevice`].
 
 use std::fmt::Debug;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
@@ -179,15 +181,19 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// `objective` − `lower_bound`, at least 0: in units of the objective.
+    /// `objective` − `lower_bound`, at least 0: in units of the objective. Infinite where sums
+    /// overflowed.
     pub fn gap(&self) -> f64 {
-        (self.objective - self.lower_bound).max(0.0)
+        let gap = self.objective - self.lower_bound;
+        if gap.is_nan() { f64::INFINITY } else { gap.max(0.0) }
     }
 
-    /// Whether the gap is 0 up to rounding: relative to the larger of |objective| and 1, at most
-    /// 1e-9.
+    /// Whether the search came to its end and the gap is 0 up to rounding: at most 1e-9 of the
+    /// larger of |objective| and |lower bound|.
     pub fn is_optimal(&self) -> bool {
-        self.gap() <= 1e-9 * self.objective.abs().max(1.0)
+        let size = self.objective.abs().max(self.lower_bound.abs());
+        let gap = self.gap();
+        gap == 0.0 || self.complete && gap.is_finite() && gap <= 1e-9 * size
     }
 }
 
@@ -221,15 +227,14 @@ pub fn solve_batch(solver: &dyn Solver, costs: &[f64]) -> Result<Vec<f64>> {
     // Small instances take well below a microsecond: without a floor on the work per task the
     // scheduling would cost more than the solving.
     let instances_per_task = (4096 / dimension).max(1);
+    let first = FirstError::default();
     costs
         .par_chunks(dimension)
         .zip(solutions.par_chunks_mut(dimension))
+        .enumerate()
         .with_min_len(instances_per_task)
-        .try_for_each(|(cost, solution)| {
-            crate::interrupt::check("a batch of instances was being solved")?;
-            solver.solve(cost, solution)
-        })?;
-    Ok(solutions)
+        .for_each(|(row, (cost, solution))| first.try_row(row, || solver.solve(cost, solution)));
+    first.result().map(|()| solutions)
 }
 
 /// [`solve_batch`] from the memories of earlier solves, one per instance, which it replaces.
@@ -252,17 +257,18 @@ pub fn solve_batch_warm(
             expected: format!("[{}], one per instance", costs.len() / dimension),
         });
     }
+    let first = FirstError::default();
     let mut solutions = vec![0.0; costs.len()];
     costs
         .par_chunks(dimension)
         .zip(solutions.par_chunks_mut(dimension))
         .zip(memories)
+        .enumerate()
         .with_min_len((4096 / dimension).max(1))
-        .try_for_each(|((cost, solution), memory)| {
-            crate::interrupt::check("a batch of instances was being solved")?;
-            solver.solve_warm(cost, solution, memory)
-        })?;
-    Ok(solutions)
+        .for_each(|(row, ((cost, solution), memory))| {
+            first.try_row(row, || solver.solve_warm(cost, solution, memory));
+        });
+    first.result().map(|()| solutions)
 }
 
 /// [`solve_batch`] with a proof for each instance: a search that ends at its time limit returns the
@@ -277,16 +283,70 @@ pub fn solve_batch_certified(
     check_costs(solver, costs)?;
     let dimension = solver.dimension();
     let mut solutions = vec![0.0; costs.len()];
-    let proofs = costs
+    let none = Proof { objective: 0.0, lower_bound: 0.0, complete: false };
+    let mut proofs = vec![none; costs.len() / dimension];
+    let first = FirstError::default();
+    costs
         .par_chunks(dimension)
         .zip(solutions.par_chunks_mut(dimension))
+        .zip(&mut proofs)
+        .enumerate()
         .with_min_len((4096 / dimension).max(1))
-        .map(|(cost, solution)| {
-            crate::interrupt::check("a batch of instances was being solved")?;
-            solver.solve_certified(cost, solution)
-        })
-        .collect::<Result<_>>()?;
-    Ok((solutions, proofs))
+        .for_each(|(row, ((cost, solution), proof))| {
+            first.try_row(row, || {
+                *proof = solver.solve_certified(cost, solution)?;
+                Ok(())
+            });
+        });
+    first.result().map(|()| (solutions, proofs))
+}
+
+/// The error of the first instance that has one, whichever thread comes upon it.
+#[derive(Default)]
+struct FirstError {
+    /// Instances from this one on, counted from 1, need not be solved; 0 where none has failed.
+    row: AtomicUsize,
+    error: Mutex<Option<(usize, Error)>>,
+}
+
+impl FirstError {
+    fn try_row(&self, row: usize, solve: impl FnOnce() -> Result<()>) {
+        let failed = self.row.load(Ordering::Relaxed);
+        if failed != 0 && failed <= row {
+            return;
+        }
+        let solved = crate::interrupt::check("a batch of instances was being solved");
+        if let Err(error) = solved.and_then(|()| solve()) {
+            let mut first = self.error.lock().unwrap_or_else(PoisonError::into_inner);
+            if first.as_ref().is_none_or(|&(other, _)| row < other) {
+                *first = Some((row, error));
+                self.row.store(row + 1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn result(self) -> Result<()> {
+        let first = self.error.into_inner().unwrap_or_else(PoisonError::into_inner);
+        first.map_or(Ok(()), |(_, error)| Err(error))
+    }
+}
+
+/// The same for exactly one instance.
+pub(crate) fn check_instance(solver: &dyn Solver, cost: &[f64]) -> Result<()> {
+    if cost.len() != solver.dimension() {
+        return Err(Error::Shape {
+            what: "the costs of one instance",
+            got: format!("[{}]", cost.len()),
+            expected: format!("[{}], the dimension of {solver:?}", solver.dimension()),
+        });
+    }
+    check_costs(solver, cost)
+}
+
+/// The factor that keeps sums of up to 2³² costs, of which `largest` is the largest, finite.
+pub(crate) fn scale_for_sums(largest: f64) -> f64 {
+    let factor = 2f64.powi(-32);
+    if largest > f64::MAX * factor { factor } else { 1.0 }
 }
 
 /// Whether `costs` is a whole number of instances with every cost in the solver's domain.

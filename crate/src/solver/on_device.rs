@@ -22,6 +22,7 @@ pub trait OnDevice: Solver {
 
 impl OnDevice for KSubset {
     fn solve_tensor(&self, costs: &Tensor) -> Result<Tensor> {
+        check_shape(self, costs)?;
         let k = self.k();
         if costs.device() == Device::Cpu {
             return on_host(self, costs, |costs, keys, solution| {
@@ -39,6 +40,7 @@ impl OnDevice for KSubset {
 
 impl OnDevice for Ranking {
     fn solve_tensor(&self, costs: &Tensor) -> Result<Tensor> {
+        check_shape(self, costs)?;
         if costs.device() == Device::Cpu {
             return on_host(self, costs, |costs, keys, solution| {
                 fill(keys, costs);
@@ -51,6 +53,17 @@ impl OnDevice for Ranking {
         }
         ranks(costs)
     }
+}
+
+fn check_shape(solver: &dyn Solver, costs: &Tensor) -> Result<()> {
+    if costs.size().last() == Some(&(solver.dimension() as i64)) {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: "the tensor of costs",
+        got: format!("{:?}", costs.size()),
+        expected: format!("[..., {}], for {solver:?}", solver.dimension()),
+    })
 }
 
 // The k-subset as an expression of tensors.

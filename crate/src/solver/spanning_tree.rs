@@ -1,6 +1,7 @@
 //! Minimum spanning trees.
 
 use std::cell::RefCell;
+use std::fmt;
 
 use super::ranking::ordered;
 use super::{Enumerate, Solver};
@@ -24,7 +25,7 @@ use crate::{Error, Result};
 /// ```
 ///
 /// Source: Kruskal 1956; Tarjan 1975 (disjoint sets).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SpanningTree {
     vertices: usize,
     edges: Vec<(u32, u32)>,
@@ -47,6 +48,14 @@ impl SpanningTree {
         if vertices < 2 || u32::try_from(vertices.max(edges.len())).is_err() {
             let expected = "between 2 and 2^32 - 1, as that of the edges";
             return Err(Error::parameter("number of vertices of a tree", vertices, expected));
+        }
+        // Before anything as large as the number of vertices is made.
+        if edges.len() < vertices - 1 {
+            return Err(Error::Infeasible {
+                what: "the spanning tree",
+                why: format!("{} edges cannot connect {vertices} vertices", edges.len()),
+                cure: "add edges, and number vertices from 0 without gaps",
+            });
         }
         if let Some(&(a, b)) =
             edges.iter().find(|&&(a, b)| a >= vertices || b >= vertices || a == b)
@@ -89,6 +98,13 @@ fn join(parent: &mut [u32], a: u32, b: u32) -> bool {
     let (a, b) = (root(parent, a), root(parent, b));
     parent[a.max(b) as usize] = a.min(b);
     a != b
+}
+
+impl fmt::Debug for SpanningTree {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (vertices, edges) = (self.vertices, self.edges.len());
+        write!(formatter, "SpanningTree of {vertices} vertices and {edges} edges")
+    }
 }
 
 impl Solver for SpanningTree {

@@ -91,10 +91,13 @@ impl Adam {
     /// One update that lowers `loss`: gradients cleared, backward pass, step.
     ///
     /// # Errors
-    /// [`Error::Torch`], with the message of a gradient rule that failed.
+    /// [`Error::Torch`], with the message of a gradient rule that failed; [`Error::Interrupted`].
     pub fn minimise(&mut self, loss: &Tensor) -> Result<()> {
         self.clear_gradients()?;
-        loss.f_backward()?;
+        loss.f_backward().map_err(|error| {
+            // Through autograd an error comes as text.
+            crate::interrupt::check("the backward pass").err().unwrap_or_else(|| error.into())
+        })?;
         self.step()
     }
 

@@ -118,3 +118,28 @@ proptest! {
         prop_assert_eq!(chosen, solve_batch(&solver, &cost).unwrap());
     }
 }
+
+#[test]
+fn a_tensor_of_another_shape_is_refused_on_its_device() {
+    let solver = KSubset::new(6, 2).unwrap();
+    let ranking = solvergrad::solver::Ranking::new(6).unwrap();
+    for shape in [[2, 3], [6, 5]] {
+        let costs = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        for solver in [solver.on_device(), ranking.on_device()] {
+            let message = solver.unwrap().solve_tensor(&costs).unwrap_err().to_string();
+            assert!(message.contains("[..., 6]"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_is_optimal_only_at_the_end_and_at_the_scale_of_the_objective() {
+    let proof = |objective, lower_bound, complete| Proof { objective, lower_bound, complete };
+    assert!(proof(5.0, 5.0 - 1e-12, true).is_optimal());
+    assert!(!proof(5.0, 4.9, true).is_optimal());
+    assert!(!proof(1e-11, 0.5e-11, true).is_optimal());
+    assert!(!proof(1e-11, 1e-11 - 1e-21, false).is_optimal());
+    assert!(proof(0.0, 0.0, true).is_optimal());
+    let infinite = proof(f64::INFINITY, f64::INFINITY, true);
+    assert!(infinite.gap() == f64::INFINITY && !infinite.is_optimal());
+}

@@ -115,6 +115,7 @@ fn programmes_without_a_solution_are_named() {
     named(two.clone().with_row(&[(2, 1.0)], 0.0, 1.0).map(|_| vec![]), "(2, 1)");
     named(two.clone().with_row(&[(0, 1.0), (0, 1.0)], 0.0, 1.0).map(|_| vec![]), "(0, 1)");
     named(two.with_row(&[(0, 1.0)], 1.0, 0.0).map(|_| vec![]), "[1, 0]");
+    named(LinearProgramme::continuous(1, -1e21, 1e21).map(|_| vec![]), "1e20");
     named(LinearProgramme::binary(0).map(|_| vec![]), "is 0");
     named(LinearProgramme::knapsack(&[vec![1.0]], &[]).map(|_| vec![]), "0 lists");
     named(LinearProgramme::set_cover(2, &[vec![0]]).map(|_| vec![]), "element 1");
@@ -133,14 +134,63 @@ fn a_search_that_runs_out_of_time_says_so() {
     let cost: Vec<f64> = (0..60).map(|i| -100.0 - f64::from(i * 29 % 83)).collect();
     let mut y = vec![0.0; 60];
     match solver.solve(&cost, &mut y) {
-        Err(error @ solvergrad::Error::TimeLimit { .. }) => {
-            assert!(error.to_string().contains("limit of 0.03 s"), "{error}");
-            assert!(fits(&weights, &[4000.0; 5], &y) && y.contains(&1.0));
-            let proof = solver.solve_certified(&cost, &mut y).unwrap();
-            assert!(!proof.complete && proof.gap() > 0.0, "{proof:?}");
+        Err(Error::TimeLimit { limit_s, objective, lower_bound, .. }) => {
+            assert!(limit_s == 0.03 && lower_bound < objective, "{lower_bound} {objective}");
+            // Without any solution in time, the objective is infinite.
+            if objective.is_finite() {
+                assert!(fits(&weights, &[4000.0; 5], &y) && y.contains(&1.0));
+                let proof = solver.solve_certified(&cost, &mut y).unwrap();
+                assert!(!proof.complete && !proof.is_optimal() && proof.gap() > 0.0, "{proof:?}");
+            }
         }
-        // Too early even for a first solution.
-        Err(error) => assert!(error.to_string().contains("raise the time limit"), "{error}"),
-        Ok(()) => panic!("solved within the limit: choose a harder instance"),
+        other => panic!("{other:?}: choose a harder instance"),
+    }
+}
+
+#[test]
+fn a_linear_programme_that_is_stopped_proves_nothing() {
+    let mut solver = LinearProgramme::continuous(300, 0.0, 1.0).unwrap();
+    for row in 0..200 {
+        let terms: Vec<_> = (0..300)
+            .map(|column| (column, 1.0 + f64::from((row * 31 + column as i32 * 17) % 13)))
+            .collect();
+        solver = solver.with_row(&terms, f64::NEG_INFINITY, 20.0 + f64::from(row % 7)).unwrap();
+    }
+    let cost: Vec<f64> = (0..300).map(|i| -1.0 - f64::from(i * 7 % 11)).collect();
+    let mut y = vec![0.0; 300];
+    let best = solver.solve_certified(&cost, &mut y).unwrap();
+    assert!(best.is_optimal());
+    for limit in [0, 1, 5] {
+        let hasty = solver.clone().with_time_limit(Duration::from_millis(limit));
+        match hasty.solve_certified(&cost, &mut y) {
+            Ok(proof) if proof.complete => assert!((proof.objective - best.objective).abs() < 1e-6),
+            Ok(proof) => assert!(!proof.is_optimal() && proof.lower_bound < best.objective),
+            Err(error) => assert!(matches!(error, Error::TimeLimit { .. }), "{error}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn rows_of_any_size_are_kept_and_small_differences_count(
+        weights in prop::collection::vec(1u32..40, 12),
+        size in prop_oneof![Just(1.0), Just(1e-6), Just(1e-9), Just(1e9)],
+        spread in prop_oneof![Just(1e-3), Just(1e-5), Just(1e-6)],
+        rest in prop::collection::vec(0u32..1000, 12),
+    ) {
+        let weights = [weights.iter().map(|&weight| f64::from(weight) * size).collect::<Vec<_>>()];
+        let capacities = [100.5 * size];
+        let cost: Vec<f64> =
+            rest.iter().map(|&rest| -1.0 + spread * f64::from(rest) / 1000.0).collect();
+        let solver = LinearProgramme::knapsack(&weights, &capacities).unwrap();
+        let mut y = vec![0.0; 12];
+        let proof = solver.solve_certified(&cost, &mut y).unwrap();
+        let kept = |y: &[f64]| objective(&weights[0], y) <= capacities[0];
+        prop_assert!(kept(&y), "{y:?}");
+        let best = best(&cost, kept);
+        prop_assert!(objective(&cost, &y) - best < 2e-9, "{:?} {best}", proof);
+        prop_assert!(proof.lower_bound <= best + 2e-9, "{proof:?} {best}");
     }
 }

@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use solvergrad::Error;
 use solvergrad::check::{brute_force_objective, is_feasible, objective};
 use solvergrad::solver::{
-    Domain, Enumerate, GraphShortestPath, GridShortestPath, Neighbourhood, Ranking, Solver,
-    SpanningTree, solve_batch,
+    Closure, Domain, Enumerate, GraphShortestPath, GridShortestPath, Neighbourhood, Ranking,
+    Solver, SpanningTree, solve_batch,
 };
 
 /// Optimal and feasible by brute force for costs over `values`, all of them where they are few.
@@ -241,6 +242,9 @@ fn costs_of_any_size_have_an_optimal_path() {
     }
     let mixed = [f64::MAX, 1e-300, f64::MAX, f64::MAX, f64::MAX, f64::MAX];
     assert_eq!(grid.path(&mixed).unwrap(), [(0, 0), (0, 1), (1, 2)]);
+    let four = grid.with_neighbourhood(Neighbourhood::Four).unwrap();
+    let small = [0.0, 1e-300, 1e255, 1e-301, 1e-305, 0.0];
+    assert_eq!(four.path(&small).unwrap(), [(0, 0), (1, 0), (1, 1), (1, 2)]);
     let graph = GraphShortestPath::new(3, &[(0, 1), (1, 2), (0, 2), (2, 0)], 0, 2).unwrap();
     assert_eq!(graph.path(&[f64::MAX, f64::MAX, f64::MAX, 0.0]).unwrap(), [0, 2]);
     assert_eq!(staircase(3).path(&[-f64::MAX; 12]).unwrap().len(), 5);
@@ -258,11 +262,46 @@ fn bad_parts_of_paths_trees_and_ranks_are_named() {
     named(grid.clone().between((0, 0), (0, 2)).map(drop), &["sink", "(0, 2)", "2 x 2"]);
     named(grid.path(&[0.0, -1.0, 0.0, 0.0]).map(drop), &["cost 1", "-1", ">= 0"]);
     named(solve_batch(&grid, &[0.0; 5]).map(drop), &["multiple of 4"]);
+    named(GridShortestPath::new(usize::MAX, 5).map(drop), &["border"]);
+    for wrong in [vec![], vec![1.0; 8], vec![1.0; 3]] {
+        named(grid.path(&wrong).map(drop), &["one instance", "[4]"]);
+    }
+    let edge = GraphShortestPath::new(2, &[(0, 1)], 0, 1).unwrap();
+    named(edge.path(&[]).map(drop), &["[0]", "[1]"]);
+    named(SpanningTree::new(1 << 31, &[(0, 1)]).map(drop), &["cannot connect"]);
+    // A message is a line that a person reads, however large the instance.
+    let large = GridShortestPath::new(1000, 1000).unwrap();
+    let mut costs = vec![1.0; 1_000_000];
+    costs[7] = f64::NAN;
+    let message = solve_batch(&large, &costs).unwrap_err().to_string();
+    assert!(message.len() < 300 && message.contains("cost 7"), "{message}");
     named(GraphShortestPath::new(2, &[(0, 2)], 0, 1).map(drop), &["is 2", "below 2"]);
     named(GraphShortestPath::new(2, &[(1, 0)], 0, 1).map(drop), &["vertex 0", "vertex 1"]);
     named(GraphShortestPath::new(2, &[(1, 0)], 0, 0).map(drop), &["vertex 0"]);
     named(SpanningTree::new(1, &[]).map(drop), &["is 1"]);
-    named(SpanningTree::new(3, &[(0, 1)]).map(drop), &["vertex 2"]);
+    named(SpanningTree::new(3, &[(0, 1), (1, 0)]).map(drop), &["vertex 2"]);
     named(SpanningTree::new(2, &[(1, 1)]).map(drop), &["(1, 1)"]);
     named(Ranking::new(0).map(drop), &["is 0"]);
+}
+
+#[test]
+fn the_first_error_of_a_batch_is_reported_with_any_number_of_threads() {
+    let solver = Closure::new(1, |costs, _| {
+        if costs[0] < 0.0 {
+            Err(Error::parameter("the instance", costs[0], "good"))
+        } else {
+            Ok(())
+        }
+    });
+    let mut costs = vec![1.0; 100_000];
+    for row in [31_234, 5_000, 99_000, 70_001] {
+        costs[row] = -(row as f64);
+    }
+    for threads in [1, 4] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for _ in 0..10 {
+            let message = pool.install(|| solve_batch(&solver, &costs)).unwrap_err().to_string();
+            assert!(message.contains("-5000;"), "{message}");
+        }
+    }
 }

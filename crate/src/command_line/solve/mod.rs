@@ -57,14 +57,14 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         "path" => {
             let edges = edges(file("edges"))?;
-            let vertices = vertices(&edges).max(number("source") + 1).max(number("sink") + 1);
+            let vertices = compact(&edges)?;
             Box::new(GraphShortestPath::new(vertices, &edges, number("source"), number("sink"))?)
         }
         "assignment" => Box::new(Assignment::rectangular(side(1), side(0))?),
         "matching" => {
             let edges = options.get_one::<String>("edges").map(|path| edges(path)).transpose()?;
             Box::new(match edges {
-                Some(edges) => PerfectMatching::new(vertices(&edges), edges)?,
+                Some(edges) => PerfectMatching::new(compact(&edges)?, edges)?,
                 None => PerfectMatching::complete(complete_graph(side(0))?)?,
             })
         }
@@ -99,12 +99,33 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
         "set-cover" => {
             let sets = sets(Path::new(file("sets")))?;
-            let elements = sets.iter().flatten().max().map_or(0, |&most| most + 1);
+            let listed = sets.iter().map(Vec::len).sum::<usize>();
+            let elements = sets.iter().flatten().max().map_or(0, |&most| most.saturating_add(1));
+            if elements > listed {
+                let most = elements - 1;
+                return Err(Failure::Message(format!(
+                    "the sets name element {most}, but list {listed} elements in all: number elements \
+                     from 0 without gaps"
+                )));
+            }
             Box::new(limited(LinearProgramme::set_cover(elements, &sets)?, options)?)
         }
         other => return Err(Failure::Message(format!("unknown problem {other}"))),
     };
     solve(&*solver, &costs, options)
+}
+
+/// Number of vertices of edges, where most numbers are used.
+fn compact(edges: &[(usize, usize)]) -> Result<usize, Failure> {
+    let vertices = vertices(edges);
+    if vertices <= 2 * edges.len() {
+        return Ok(vertices);
+    }
+    Err(Failure::Message(format!(
+        "{} edges name vertex {}: number vertices from 0 without gaps",
+        edges.len(),
+        vertices - 1
+    )))
 }
 
 /// An argument that only some problems have.
@@ -156,6 +177,11 @@ struct Answer {
 
 fn solve(solver: &dyn Solver, costs: &Tensor, options: &ArgMatches) -> Result<(), Failure> {
     let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
+    // One row of text is a vector, also where it stands for a matrix of one row.
+    let costs = &match (costs.dim(), shape[..].first()) {
+        (1, Some(1)) if shape.len() == 2 => costs.unsqueeze(0),
+        _ => costs.shallow_clone(),
+    };
     if !costs.size().ends_with(&shape) || costs.numel() == 0 {
         return Err(Failure::Library(Error::Shape {
             what: "the array of costs",
