@@ -6,6 +6,10 @@ use std::fmt;
 use super::{Domain, Enumerate, Solver};
 use crate::{Error, Result};
 
+mod frontier;
+
+use frontier::Frontier;
+
 /// Which cells a path may step to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Neighbourhood {
@@ -25,11 +29,12 @@ pub enum Neighbourhood {
 ///
 /// All edges into a cell cost the same, so the first neighbour that Dijkstra's algorithm settles
 /// gives a cell its final distance: each cell enters the queue once. The queue is a calendar of 64
-/// buckets whose width is a 62nd of the largest cost. O(n) expected for n cells with costs of like
-/// magnitude, O(n · frontier) at worst.
+/// buckets whose width is a 62nd of the largest cost, and the search runs from both ends, by turns
+/// from the one that has come less far. O(n) expected for n cells with costs of like magnitude,
+/// O(n · frontier) at worst.
 ///
-/// Ties: of cells at equal distance the one first in row-major order is settled first, and a cell
-/// is reached from the neighbour settled first.
+/// Ties: of cells at equal distance the one first in row-major order is settled first, a cell is
+/// reached from the neighbour settled first, and the path first found stays.
 ///
 /// ```
 /// use solvergrad::solver::{GridShortestPath, Solver};
@@ -41,7 +46,7 @@ pub enum Neighbourhood {
 /// # Ok::<(), solvergrad::Error>(())
 /// ```
 ///
-/// Source: Dijkstra 1959; the queue: Brown 1988 (calendar), Dial 1969 (buckets). The problem: the
+/// Source: Dijkstra 1959; Pohl 1971 (from both ends); the queue: Brown 1988 (calendar), Dial 1969 (buckets). The problem: the
 /// Warcraft maps of Vlastelica et al. 2020.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GridShortestPath {
@@ -54,21 +59,12 @@ pub struct GridShortestPath {
     closed: Vec<bool>,
 }
 
-/// Buckets of the calendar: the bits of a mask.
-const BUCKETS: usize = 64;
-const NOBODY: u32 = u32::MAX;
-
 #[derive(Default)]
 struct Workspace {
-    seen: Vec<bool>,
-    from: Vec<u32>,
     /// Costs with the border of `closed`.
     price: Vec<f64>,
-    distance: Vec<f64>,
-    /// Cells of a bucket, as lists: the cell that follows each.
-    next: Vec<u32>,
-    /// The bucket being settled: nearest cell last.
-    active: Vec<(f64, u32)>,
+    /// The search from the source and the one from the sink.
+    ends: [Frontier; 2],
     path: Vec<u32>,
 }
 
@@ -228,96 +224,60 @@ impl GridShortestPath {
 
     /// Leaves the cells of the path in `work.path`, sink first.
     fn search(&self, cost: &[f64], work: &mut Workspace) {
-        let Workspace { seen, from, price, distance, next, active, path } = work;
+        let Workspace { price, ends: [first, second], path } = work;
         let (source, sink) = (self.padded(self.source), self.padded(self.sink));
-        seen.clone_from(&self.closed);
-        let cells = seen.len();
-        from.resize(cells, 0);
-        distance.resize(cells, 0.0);
-        next.resize(cells, NOBODY);
-        active.clear();
-        path.clear();
         let largest = cost.iter().copied().fold(0.0, f64::max);
         // Sums of costs near the largest number would overflow: a power of two keeps their order.
         let scale = super::scale_for_sums(largest);
-        let per_width = (BUCKETS - 2) as f64 / (largest * scale);
-        // All costs 0, or too small to divide by: one bucket, whose order is exact all the same.
-        let per_width = if per_width.is_finite() { per_width } else { 0.0 };
-        price.resize(cells, 0.0);
+        price.resize(self.closed.len(), 0.0);
         for (row, cost) in cost.chunks(self.columns).enumerate() {
             let start = self.padded((row, 0));
             for (price, cost) in price[start..].iter_mut().zip(cost) {
                 *price = cost * scale;
             }
         }
+        first.start(&self.closed, source, price[source], largest * scale);
+        second.start(&self.closed, sink, price[sink], largest * scale);
         let (steps, count) = self.steps();
         let steps = &steps[..count];
-        let mut heads = [NOBODY; BUCKETS];
-        let mut filled = 0u64;
-        // Number of the bucket being settled; the calendar turns with it.
-        let mut current = 0u64;
-        seen[source] = true;
-        if source != sink {
-            active.push((0.0, source as u32));
-        }
-        'search: loop {
-            let Some((reached, cell)) = active.pop() else {
-                if filled == 0 {
-                    break;
-                }
-                let ahead = filled.rotate_right((current % BUCKETS as u64) as u32).trailing_zeros();
-                current += u64::from(ahead);
-                let slot = (current % BUCKETS as u64) as usize;
-                filled &= !(1 << slot);
-                let mut cell = std::mem::replace(&mut heads[slot], NOBODY);
-                while cell != NOBODY {
-                    insert(active, distance[cell as usize], cell);
-                    cell = next[cell as usize];
-                }
-                continue;
-            };
+        let (mut best, mut meeting) = (f64::INFINITY, source);
+        let (mut here, mut there) = (&mut *first, &mut *second);
+        let mut settled_there = 0.0;
+        while let Some((reached, cell)) = here.pop() {
+            // What is not settled from either end is too far from both.
+            if source == sink || reached + settled_there >= best {
+                break;
+            }
             for step in steps {
                 let to = (cell as usize).wrapping_add(*step);
-                if std::mem::replace(&mut seen[to], true) {
+                if std::mem::replace(&mut here.seen[to], true) {
                     continue;
                 }
-                from[to] = cell;
-                if to == sink {
-                    break 'search;
-                }
-                let there = reached + price[to];
-                // Within 63 buckets of the current one, since no cost is above 62 widths.
-                let bucket = (there * per_width) as u64;
-                if bucket <= current {
-                    insert(active, there, to as u32);
-                } else {
-                    let slot = (bucket % BUCKETS as u64) as usize;
-                    distance[to] = there;
-                    next[to] = heads[slot];
-                    heads[slot] = to as u32;
-                    filled |= 1 << slot;
+                here.push(reached + price[to], to, cell);
+                // Not closed, so it has been reached from the other end.
+                if there.seen[to] && reached + there.distance[to] < best {
+                    (best, meeting) = (reached + there.distance[to], to);
                 }
             }
+            if settled_there < reached {
+                std::mem::swap(&mut here, &mut there);
+                settled_there = reached;
+            }
         }
-        let mut cell = sink;
+        path.clear();
+        let mut cell = meeting;
+        while cell != sink && source != sink {
+            cell = second.from[cell] as usize;
+            path.push(cell as u32);
+        }
+        path.reverse();
+        cell = meeting;
         path.push(cell as u32);
         while cell != source {
-            cell = from[cell] as usize;
+            cell = first.from[cell] as usize;
             path.push(cell as u32);
         }
     }
-}
-
-/// Into a list ordered from far to near; of equals the first in row-major order comes last.
-fn insert(active: &mut Vec<(f64, u32)>, distance: f64, cell: u32) {
-    // Most lists are short, and most cells belong near the end.
-    let near = active.len().saturating_sub(8);
-    let farther = |&other: &(f64, u32)| other > (distance, cell);
-    let place = match active[near..].iter().rposition(farther) {
-        Some(place) => near + place + 1,
-        None => active[..near].partition_point(farther),
-    };
-    active.insert(place, (distance, cell));
 }
 
 impl fmt::Debug for GridShortestPath {
