@@ -1,11 +1,13 @@
 //! Linear and mixed-integer programmes, solved by HiGHS.
 
 use std::cell::RefCell;
+use std::ffi::{c_char, c_int, c_void};
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use highs::{Col, HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
+use highs_sys::{HighsCallbackDataIn, HighsCallbackDataOut};
 
 use super::{Certificate, Proof, Solver};
 use crate::{Error, Result};
@@ -19,8 +21,7 @@ use crate::{Error, Result};
 /// afresh, so that the solution does not depend on what was solved before. HiGHS' tolerances are
 /// absolute: rows are scaled by a power of two to coefficients of about 1, and may be violated by
 /// 1e-6 of that; costs are scaled to about 4096, which makes differences of 1e-9 of the largest cost
-/// count. Ties are HiGHS' own choice, the same each time. Exponential at worst for integers. An
-/// interrupt of the notebook is seen between instances only: set a time limit for long ones.
+/// count. Ties are HiGHS' own choice, the same each time. Exponential at worst for integers.
 ///
 /// ```
 /// use solvergrad::solver::{LinearProgramme, Solver};
@@ -62,6 +63,20 @@ const KEPT: usize = 8;
 
 thread_local! {
     static MODELS: RefCell<Vec<(u64, Model, Vec<Col>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Called by HiGHS between its steps, to be told whether the person has asked to stop.
+unsafe extern "C" fn stop_if_asked(
+    _event: c_int,
+    _message: *const c_char,
+    _state: *const HighsCallbackDataOut,
+    answer: *mut HighsCallbackDataIn,
+    _data: *mut c_void,
+) {
+    if !answer.is_null() && crate::interrupt::requested() {
+        // SAFETY: HiGHS lends its own record for the time of the call.
+        unsafe { (*answer).user_interrupt = 1 };
+    }
 }
 
 fn next_number() -> u64 {
@@ -220,6 +235,21 @@ impl LinearProgramme {
             set("time_limit", limit)?;
         }
         model.set_threads(std::num::NonZeroU32::MIN);
+        // SAFETY: the pointer is that of a live model, and the function needs no data.
+        unsafe {
+            highs_sys::Highs_setCallback(
+                model.as_mut_ptr(),
+                Some(stop_if_asked),
+                std::ptr::null_mut(),
+            );
+            for event in [
+                highs_sys::kHighsCallbackSimplexInterrupt,
+                highs_sys::kHighsCallbackIpmInterrupt,
+                highs_sys::kHighsCallbackMipInterrupt,
+            ] {
+                highs_sys::Highs_startCallback(model.as_mut_ptr(), event);
+            }
+        }
         Ok((self.number, model, columns))
     }
 
@@ -318,6 +348,9 @@ impl Certificate for LinearProgramme {
                     objective: f64::INFINITY,
                     lower_bound: f64::NEG_INFINITY,
                 });
+            }
+            HighsModelStatus::ReachedInterrupt => {
+                return Err(Error::Interrupted("a linear programme was being solved"));
             }
             HighsModelStatus::Infeasible => {
                 return Err(infeasible("no column values satisfy all rows", "relax some rows"));
