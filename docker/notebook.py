@@ -60,7 +60,11 @@ def run(path, timeout):
     with client.setup_kernel():
         for count, (index, cell) in enumerate(codes, start=1):
             start = time.time()
-            execute(client, cell, index, count)
+            try:
+                execute(client, cell, index, count)
+            except Failure as failure:
+                failure.book = book
+                raise
             print(f"cell {index:2} ok {time.time() - start:7.1f} s", flush=True)
             tidy(cell)
     book.metadata["kernelspec"] = {
@@ -93,6 +97,15 @@ def text_of(book):
     return text + "\n"
 
 
+def save(book, target):
+    """Writes `book` beside `target` and moves it there."""
+    with tempfile.NamedTemporaryFile(
+            "w", dir=os.path.dirname(os.path.abspath(target)), delete=False) as file:
+        file.write(text_of(book))
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, target)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebook")
@@ -104,14 +117,15 @@ def main():
         book = run(arguments.notebook, arguments.timeout)
     except Failure as failure:
         print(f"{arguments.notebook}: {failure}", file=sys.stderr)
+        if arguments.out and not arguments.in_place:
+            # Under a name that nobody takes for a result.
+            target = f"{os.path.splitext(arguments.out)[0]}.failed.ipynb"
+            save(failure.book, target)
+            print(f"what was executed: {target}", file=sys.stderr)
         sys.exit(1)
     target = arguments.notebook if arguments.in_place else arguments.out
     if target:
-        with tempfile.NamedTemporaryFile(
-                "w", dir=os.path.dirname(os.path.abspath(target)), delete=False) as file:
-            file.write(text_of(book))
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, target)
+        save(book, target)
     print(f"{arguments.notebook}: ok")
 
 

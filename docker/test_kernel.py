@@ -232,6 +232,8 @@ class Honest(Shared):
                                  capture_output=True, text=True, timeout=300)
             self.assertEqual(ran.returncode, 1, ran.stderr)
             self.assertIn("left == right", ran.stdout + ran.stderr)
+            self.assertIn("left == right", pathlib.Path(folder, "out/failing.failed.ipynb").read_text())
+            self.assertFalse(pathlib.Path(folder, "out/failing.ipynb").exists())
 
 
 class Live(Shared):

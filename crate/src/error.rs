@@ -32,8 +32,7 @@ pub enum Error {
     },
     /// A cost is not a number the solver can work with.
     #[error(
-        "cost {index} of instance {row} is {value}; {solver} needs {expected} (a NaN here usually \
-         means the training diverged: lower the learning rate or look at the loss)"
+        "cost {index} of instance {row} is {value}; {solver} needs {expected}{}", hint(*value)
     )]
     Cost {
         /// Name of the solver.
@@ -50,7 +49,7 @@ pub enum Error {
     /// A matrix of costs is not symmetric.
     #[error(
         "cost ({row}, {column}) is {value}, but cost ({column}, {row}) is {mirror}; {solver} needs a \
-         symmetric matrix, up to 1e-6 of its largest entry: `symmetrise()` averages the two"
+         symmetric matrix, up to 1e-6 of its largest entry: `symmetrise()`, or --symmetrise, averages the two"
     )]
     Asymmetric {
         /// Name of the solver.
@@ -183,6 +182,14 @@ impl Error {
     /// A parameter outside its domain.
     pub fn parameter(what: &'static str, got: impl ToString, expected: impl Into<String>) -> Self {
         Self::Parameter { what, got: got.to_string(), expected: expected.into() }
+    }
+}
+
+fn hint(value: f64) -> &'static str {
+    if value.is_nan() {
+        " (a NaN here usually means the training diverged: lower the learning rate or look at the loss)"
+    } else {
+        ""
     }
 }
 

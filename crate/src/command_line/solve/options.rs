@@ -7,8 +7,9 @@ Solve a combinatorial problem for costs from a file: y = argmin <w, y>
 
 The costs are a .npy array of float32 or float64 in C order, or text (`--cost -` reads standard
 input): numbers between blanks or commas, one row a line. Leading dimensions beyond those of the
-problem are a batch. `--out` writes the solutions in the shape of the costs: 0/1 masks of paths,
-subsets, trees and items, 0/1 matrices of assignments, matchings and tours, ranks from 1.
+problem are a batch (text has none for matrices: blank lines are passed over). `--out` writes the
+solutions in the shape of the costs: 0/1 masks of paths, subsets, trees and items, 0/1 matrices of
+assignments, matchings and tours, ranks from 1.
 Everything is minimised: negate scores that are to be large.";
 
 /// The command and its options.
