@@ -6,6 +6,12 @@ import jupyter_kernel_test
 
 
 class Conformance(jupyter_kernel_test.KernelTests):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # The package waits 15 s for an answer, and the first one takes the longest.
+        cls.kc.execute_interactive("let first = 1;", timeout=300, output_hook=lambda message: None)
+
     kernel_name = "solvergrad"
     language_name = "rust"
     file_extension = ".rs"
