@@ -38,6 +38,10 @@ def main(address, token, notebook, folder):
             page.screenshot(path=folder / f"{name}.png")
             print(f"{name}.png", flush=True)
 
+        def scroll_to(locator):
+            # Outputs that move are replaced: none of them stays long enough to wait for.
+            locator.evaluate("element => element.scrollIntoView({block: 'center'})")
+
         def choose(menu, entry):
             page.click(f"text={menu} >> nth=0")
             page.click(f"li[role=menuitem]:has-text('{entry}') >> visible=true >> nth=0")
@@ -50,7 +54,7 @@ def main(address, token, notebook, folder):
         # The bar moves: two pictures of it differ.
         bar = page.locator(".jp-OutputArea progress").first
         bar.wait_for(state="attached", timeout=300_000)
-        bar.scroll_into_view_if_needed()
+        scroll_to(bar)
         values = set()
         end = time.monotonic() + 120
         while len(values) < 3 and time.monotonic() < end:
@@ -59,7 +63,7 @@ def main(address, token, notebook, folder):
         shot("2-bar-moves")
         assert len(values) >= 3, f"the bar does not move: {values}"
         page.wait_for_selector(".jp-OutputArea svg polyline", state="attached", timeout=300_000)
-        page.locator(".jp-OutputArea svg polyline").first.scroll_into_view_if_needed()
+        scroll_to(page.locator(".jp-OutputArea svg polyline").first)
         shot("3-curve-grows")
         page.wait_for_selector(IDLE, timeout=600_000)
         errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")

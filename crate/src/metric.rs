@@ -26,7 +26,7 @@ pub fn cosine(a: &Tensor, b: &Tensor) -> Result<f64> {
 /// How much dearer the solutions found are than the best: Σ⟨c, y⟩ − Σ⟨c, y*⟩, divided by Σ|⟨c, y*⟩| over
 /// the batch; no unit, 0 is best.
 ///
-/// c are the *true* costs `[..., n]`, y the solutions for predicted ones, y* those for the true ones.
+/// c are the *true* costs `[batch, ...]`, y the solutions for predicted ones, y* those for the true ones.
 ///
 /// Source: Elmachtoub, Grigas 2022 (SPO loss); normalised as in Tang, Khalil 2024.
 ///
@@ -38,7 +38,8 @@ pub fn relative_regret(costs: &Tensor, found: &Tensor, best: &Tensor) -> Result<
     Ok(((found - best).sum(Kind::Double) / all).double_value(&[]))
 }
 
-/// Mean over instances of ⟨c, y⟩ / ⟨c, y*⟩: of whole paths, for costs > 0; no unit, 1 is best.
+/// Mean over the batch `[batch, ...]` of ⟨c, y⟩ / ⟨c, y*⟩: of whole paths, for costs > 0; no unit, 1 is
+/// best.
 ///
 /// Source: Sahoo et al. 2023, table 7 (there times 100).
 ///
@@ -49,14 +50,14 @@ pub fn cost_ratio(costs: &Tensor, found: &Tensor, best: &Tensor) -> Result<f64> 
     Ok(ratio.mean(Kind::Double).double_value(&[]))
 }
 
-/// Share of instances `[..., n]` whose solution equals the true one in every entry; in [0, 1], higher
-/// is better.
+/// Share of instances of a batch `[batch, ...]` whose solution equals the true one in every entry; in
+/// [0, 1], higher is better.
 ///
 /// # Errors
 /// [`Error::Shape`] when the shapes differ or the tensors are empty.
 pub fn exact_accuracy(found: &Tensor, truth: &Tensor) -> Result<f64> {
     same_shape(found, truth)?;
-    let equal = found.eq_tensor(truth).to_kind(Kind::Double).amin([-1].as_slice(), false);
+    let equal = rows(&found.eq_tensor(truth)).to_kind(Kind::Double).amin([-1].as_slice(), false);
     Ok(equal.mean(Kind::Double).double_value(&[]))
 }
 
@@ -64,7 +65,12 @@ pub fn exact_accuracy(found: &Tensor, truth: &Tensor) -> Result<f64> {
 fn objectives(costs: &Tensor, solutions: &Tensor) -> Result<Tensor> {
     same_shape(costs, solutions)?;
     let (costs, solutions) = (costs.to_kind(Kind::Double), solutions.to_kind(Kind::Double));
-    Ok((costs * solutions).sum_dim_intlist(-1, false, None))
+    Ok(rows(&(costs * solutions)).sum_dim_intlist(-1, false, None))
+}
+
+// A batch with all that belongs to an instance in one row.
+fn rows(batch: &Tensor) -> Tensor {
+    batch.reshape([batch.size().first().copied().unwrap_or(1), -1])
 }
 
 fn same_shape(a: &Tensor, b: &Tensor) -> Result<()> {

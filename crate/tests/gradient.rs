@@ -3,28 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::StandardNormal;
 use solvergrad::check::jacobian;
 use solvergrad::gradient::{Solved, replace_gradient};
 use solvergrad::prelude::*;
 
-const KINDS: [Kind; 2] = [Kind::Float, Kind::Double];
+mod common;
 
-// Not libtorch's generator: it is shared by all tests, which run at the same time.
-fn random(shape: &[i64], kind: Kind, seed: i64) -> Tensor {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
-    let count = shape.iter().product::<i64>();
-    let values: Vec<f64> = (0..count).map(|_| rng.sample(StandardNormal)).collect();
-    Tensor::from_slice(&values).view(shape).to_kind(kind)
-}
-
-/// The k smallest entries of each row, by libtorch.
-fn smallest(costs: &Tensor, k: i64) -> Tensor {
-    let (_, index) = costs.topk(k, -1, false, false);
-    costs.zeros_like().scatter_value(-1, &index, 1.0)
-}
+use common::{KINDS, random, smallest};
 
 fn close(a: &Tensor, b: &Tensor) -> bool {
     a.size() == b.size() && a.kind() == b.kind() && a.allclose(b, 1e-5, 1e-6, false)

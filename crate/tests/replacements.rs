@@ -1,23 +1,10 @@
 //! Perturbed layers, LPGD, margins and losses on costs: direction and scale.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::StandardNormal;
 use solvergrad::prelude::*;
 
-const KINDS: [Kind; 2] = [Kind::Float, Kind::Double];
+mod common;
 
-fn random(shape: &[i64], kind: Kind, seed: u64) -> Tensor {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let count = shape.iter().product::<i64>();
-    let values: Vec<f64> = (0..count).map(|_| rng.sample(StandardNormal)).collect();
-    Tensor::from_slice(&values).view(shape).to_kind(kind)
-}
-
-fn smallest(costs: &Tensor, k: i64) -> Tensor {
-    let (_, index) = costs.topk(k, -1, false, false);
-    costs.zeros_like().scatter_value(-1, &index, 1.0)
-}
+use common::{KINDS, random, smallest};
 
 fn close(a: &Tensor, b: &Tensor, tolerance: f64) -> bool {
     a.size() == b.size() && a.kind() == b.kind() && a.allclose(b, tolerance, tolerance, false)
@@ -309,4 +296,48 @@ fn metrics_of_costs_and_whole_solutions() {
     // Costs below 0: a regret is a loss all the same.
     assert_eq!(metric::relative_regret(&-&costs, &found, &best).unwrap(), -0.5);
     assert!(metric::exact_accuracy(&found, &best.view([3, 2])).is_err());
+}
+
+/// Costs of the shape of a solution are the same instances.
+#[test]
+fn layers_losses_and_metrics_take_an_instance_as_a_whole() {
+    let grid = || GridShortestPath::new(2, 3).unwrap();
+    let (shaped, flat) = ([5, 2, 3], [5, 6]);
+    let w = random(&shaped, Kind::Double, 20).abs() + 3.0;
+    let (c, g) = (random(&shaped, Kind::Double, 21).abs(), random(&shaped, Kind::Double, 22));
+    let best = SolverLayer::new(grid(), Identity).forward(&c).unwrap();
+    let other = SolverLayer::new(grid(), Identity).forward(&w).unwrap();
+    for perturbation in [Perturbation::Additive, Perturbation::Multiplicative] {
+        let layer = Perturbed::new(grid(), 0.3, 9).unwrap().with_perturbation(perturbation);
+        let gradients = |shape: &[i64]| {
+            let costs = w.view(shape).detach().set_requires_grad(true);
+            let mean = layer.forward(&costs, 4).unwrap();
+            assert_eq!(mean.size(), shape);
+            (mean * g.view(shape)).sum(Kind::Double).backward();
+            let through = costs.grad().view(flat);
+            let costs = w.view(shape).detach().set_requires_grad(true);
+            let loss = fenchel_young(&layer, &costs, &best.view(shape), 4).unwrap();
+            assert_eq!(loss.size(), [5]);
+            loss.sum(Kind::Double).backward();
+            (through, loss.detach(), costs.grad().view(flat))
+        };
+        let (a, b) = (gradients(&shaped), gradients(&flat));
+        assert!(a.0.equal(&b.0) && a.1.equal(&b.1) && a.2.equal(&b.2), "{perturbation:?}");
+    }
+    let spo = |shape: &[i64]| {
+        spo_plus(&grid(), &w.view(shape), &c.view(shape), &best.view(shape)).unwrap()
+    };
+    assert!(spo(&shaped).size() == [5] && spo(&shaped).equal(&spo(&flat)));
+    assert!(
+        hamming_loss(&other, &best)
+            .unwrap()
+            .equal(&hamming_loss(&other.view(flat), &best.view(flat)).unwrap())
+    );
+    for metric in [metric::relative_regret, metric::cost_ratio] {
+        let value = metric(&c, &other, &best).unwrap();
+        assert_eq!(value, metric(&c.view(flat), &other.view(flat), &best.view(flat)).unwrap());
+    }
+    let accuracy = metric::exact_accuracy(&other, &best).unwrap();
+    assert_eq!(accuracy, metric::exact_accuracy(&other.view(flat), &best.view(flat)).unwrap());
+    assert!((accuracy * 5.0).fract() == 0.0 && accuracy < 1.0);
 }

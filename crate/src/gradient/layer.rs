@@ -130,8 +130,9 @@ impl SolverLayer {
     }
 }
 
-/// Costs of the solver's shape as `[..., n]`, which is what rules see; none where they are so already.
-fn flattened(solver: &dyn Solver, costs: &Tensor) -> Option<Tensor> {
+/// Costs of the solver's shape as `[..., n]`, which is what everything behind the public doors sees;
+/// none where they are so already.
+pub(crate) fn flattened(solver: &dyn Solver, costs: &Tensor) -> Option<Tensor> {
     let (size, dimension) = (costs.size(), solver.dimension() as i64);
     let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
     if size.last() == Some(&dimension) || !size.ends_with(&shape) {
@@ -159,8 +160,9 @@ pub(super) fn solve_tensor(
     let size = costs.size();
     let dimension = solver.dimension();
     let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
-    let fits = size.last() == Some(&(dimension as i64)) || size.ends_with(&shape);
-    if !fits || super::check_floating("costs", costs.kind()).is_err() {
+    if size.last() != Some(&(dimension as i64))
+        || super::check_floating("costs", costs.kind()).is_err()
+    {
         let or_shape = if shape.len() > 1 {
             format!(", with {shape:?} in place of {dimension} if you like,")
         } else {

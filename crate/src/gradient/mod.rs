@@ -44,7 +44,7 @@ pub(crate) use bridge::{adam_step, clear_gradients};
 pub use identity::Identity;
 pub use implicit_mle::{ImplicitMle, ImplicitMleScale};
 pub use layer::SolverLayer;
-pub(crate) use layer::solve_once as solve_tensor;
+pub(crate) use layer::{flattened, solve_once as solve_tensor};
 pub use lpgd::{Lpgd, LpgdSide};
 pub use margin::Margin;
 pub use noise::{Noise, SumOfGammaScale, derive_seed};

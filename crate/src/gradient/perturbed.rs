@@ -142,12 +142,21 @@ impl Perturbed {
         }
     }
 
-    /// ȳ(w) for `costs` w of shape `[..., n]`; the same `seed` gives the same noise.
+    /// The solver.
+    pub fn solver(&self) -> &dyn Solver {
+        &*self.solver
+    }
+
+    /// ȳ(w) for `costs` w of shape `[..., n]`, or `[...]` and the solver's
+    /// [`shape`](Solver::shape); the same `seed` gives the same noise.
     ///
     /// # Errors
     /// As [`SolverLayer::forward`](super::SolverLayer::forward); [`Error::Parameter`] for a cost of
     /// 0 under multiplicative noise.
     pub fn forward(&self, costs: &Tensor, seed: u64) -> Result<Tensor> {
+        if let Some(flat) = layer::flattened(&*self.solver, costs) {
+            return Ok(self.forward(&flat, seed)?.view_as(costs));
+        }
         let Samples { noise, solutions, .. } = self.sample(costs, seed)?;
         let mean = solutions.mean_dim(0, false, None);
         if !costs.requires_grad() {

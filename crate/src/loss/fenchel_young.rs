@@ -2,10 +2,10 @@ use tch::Tensor;
 
 use super::same_size;
 use crate::Result;
-use crate::gradient::{Perturbed, Samples};
+use crate::gradient::{Perturbed, Samples, flattened};
 
 /// The Fenchel-Young loss of a perturbed optimiser, for each instance: shape `[...]` for costs
-/// `[..., n]`.
+/// `[..., n]`, or `[...]` and the solver's [`shape`](crate::solver::Solver::shape).
 ///
 /// ℓ(w; y*) = ⟨w, y*⟩ − (1/S) Σₛ min_y ⟨wₛ, y⟩ for predicted costs w = `predicted`, their S moved
 /// copies wₛ and the solution y* = `solutions` to be imitated. Its gradient is y* − ȳ(w): the target
@@ -23,6 +23,9 @@ pub fn fenchel_young(
     seed: u64,
 ) -> Result<Tensor> {
     same_size("the solutions of the Fenchel-Young loss", predicted, solutions)?;
+    if let Some(flat) = flattened(layer.solver(), predicted) {
+        return fenchel_young(layer, &flat, &solutions.reshape_as(&flat), seed);
+    }
     let Samples { costs, solutions: samples, .. } = layer.sample(predicted, seed)?;
     // Each moved cost as a function of the predicted one, whose derivative is 1 or its factor.
     let factor = layer.factor(&costs, &predicted.detach());

@@ -4,7 +4,7 @@ use super::same_size;
 use crate::Result;
 
 /// The Hamming loss Σ y(1 − y*) + (1 − y)y* between solutions y and 0/1 targets y*, for each
-/// instance: shape `[...]` for solutions `[..., n]`.
+/// instance: shape `[batch]` for solutions `[batch, ...]`.
 ///
 /// For 0/1 solutions it counts the entries that differ, and is then also the L1 loss; its
 /// derivative by y is 1 − 2y*, ±1 for every entry. Lower is closer.
@@ -18,5 +18,5 @@ pub fn hamming_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let targets = targets.detach().to_kind(solutions.kind());
     // The same, multiplied out.
     let apart = solutions + &targets - solutions * &targets * 2.0;
-    Ok(apart.sum_dim_intlist(-1, false, None))
+    Ok(apart.flatten(1, -1).sum_dim_intlist(-1, false, None))
 }

@@ -2,10 +2,11 @@ use tch::Tensor;
 
 use super::same_size;
 use crate::Result;
-use crate::gradient::solve_tensor;
+use crate::gradient::{flattened, solve_tensor};
 use crate::solver::Solver;
 
-/// SPO+, the convex upper bound of the regret, for each instance: shape `[...]` for costs `[..., n]`.
+/// SPO+, the convex upper bound of the regret, for each instance: shape `[...]` for costs `[..., n]`,
+/// or `[...]` and the solver's [`shape`](Solver::shape).
 ///
 /// ℓ(w; c) = −min_y ⟨2w − c, y⟩ + 2⟨w, y*⟩ − ⟨c, y*⟩ >= 0 for predicted costs w = `predicted`, true
 /// costs c = `costs` and y* = y(c) = `solutions`; 0 where w = c. Its subgradient is
@@ -35,6 +36,9 @@ pub fn spo_plus(
 ) -> Result<Tensor> {
     same_size("the true costs of SPO+", predicted, costs)?;
     same_size("the true solutions of SPO+", predicted, solutions)?;
+    if let Some(flat) = flattened(solver, predicted) {
+        return spo_plus(solver, &flat, &costs.reshape_as(&flat), &solutions.reshape_as(&flat));
+    }
     let (costs, solutions) = (costs.detach(), solutions.detach());
     let spread = predicted * 2.0 - &costs;
     let worst = solve_tensor(solver, &spread.detach())?;

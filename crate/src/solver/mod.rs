@@ -222,19 +222,10 @@ pub trait Enumerate: Solver {
 /// ```
 pub fn solve_batch(solver: &dyn Solver, costs: &[f64]) -> Result<Vec<f64>> {
     check_costs(solver, costs)?;
-    let dimension = solver.dimension();
-    let mut solutions = vec![0.0; costs.len()];
-    // Small instances take well below a microsecond: without a floor on the work per task the
-    // scheduling would cost more than the solving.
-    let instances_per_task = (4096 / dimension).max(1);
-    let first = FirstError::default();
-    costs
-        .par_chunks(dimension)
-        .zip(solutions.par_chunks_mut(dimension))
-        .enumerate()
-        .with_min_len(instances_per_task)
-        .for_each(|(row, (cost, solution))| first.try_row(row, || solver.solve(cost, solution)));
-    first.result().map(|()| solutions)
+    let mut nothing = vec![(); costs.len() / solver.dimension()];
+    in_parallel(solver.dimension(), costs, &mut nothing, |cost, solution, ()| {
+        solver.solve(cost, solution)
+    })
 }
 
 /// [`solve_batch`] from the memories of earlier solves, one per instance, which it replaces.
@@ -257,18 +248,9 @@ pub fn solve_batch_warm(
             expected: format!("[{}], one per instance", costs.len() / dimension),
         });
     }
-    let first = FirstError::default();
-    let mut solutions = vec![0.0; costs.len()];
-    costs
-        .par_chunks(dimension)
-        .zip(solutions.par_chunks_mut(dimension))
-        .zip(memories)
-        .enumerate()
-        .with_min_len((4096 / dimension).max(1))
-        .for_each(|(row, ((cost, solution), memory))| {
-            first.try_row(row, || solver.solve_warm(cost, solution, memory));
-        });
-    first.result().map(|()| solutions)
+    in_parallel(dimension, costs, memories, |cost, solution, memory| {
+        solver.solve_warm(cost, solution, memory)
+    })
 }
 
 /// [`solve_batch`] with a proof for each instance: a search that ends at its time limit returns the
@@ -281,24 +263,38 @@ pub fn solve_batch_certified(
     costs: &[f64],
 ) -> Result<(Vec<f64>, Vec<Proof>)> {
     check_costs(solver, costs)?;
-    let dimension = solver.dimension();
-    let mut solutions = vec![0.0; costs.len()];
     let none = Proof { objective: 0.0, lower_bound: 0.0, complete: false };
-    let mut proofs = vec![none; costs.len() / dimension];
+    let mut proofs = vec![none; costs.len() / solver.dimension()];
+    let solutions =
+        in_parallel(solver.dimension(), costs, &mut proofs, |cost, solution, proof| {
+            *proof = solver.solve_certified(cost, solution)?;
+            Ok(())
+        })?;
+    Ok((solutions, proofs))
+}
+
+/// The solutions of all instances, each solved with what `beside` holds for it.
+fn in_parallel<T: Send>(
+    dimension: usize,
+    costs: &[f64],
+    beside: &mut [T],
+    solve: impl Fn(&[f64], &mut [f64], &mut T) -> Result<()> + Sync,
+) -> Result<Vec<f64>> {
+    let mut solutions = vec![0.0; costs.len()];
+    // Small instances take well below a microsecond: without a floor on the work per task the
+    // scheduling would cost more than the solving.
+    let instances_per_task = (4096 / dimension).max(1);
     let first = FirstError::default();
     costs
         .par_chunks(dimension)
         .zip(solutions.par_chunks_mut(dimension))
-        .zip(&mut proofs)
+        .zip(beside)
         .enumerate()
-        .with_min_len((4096 / dimension).max(1))
-        .for_each(|(row, ((cost, solution), proof))| {
-            first.try_row(row, || {
-                *proof = solver.solve_certified(cost, solution)?;
-                Ok(())
-            });
+        .with_min_len(instances_per_task)
+        .for_each(|(row, ((cost, solution), beside))| {
+            first.try_row(row, || solve(cost, solution, beside));
         });
-    first.result().map(|()| (solutions, proofs))
+    first.result().map(|()| solutions)
 }
 
 /// The error of the first instance that has one, whichever thread comes upon it.
