@@ -464,25 +464,40 @@ class Interrupts(Shared):
         self.assertIn("interrupted", result.traceback().lower())
         self.assertEqual(self.ok("println!(\"{mine}\");").text(), "5\n")
 
-    def test_an_integer_programme_stops_inside_a_solve(self):
-        self.ok("let kept_too = 6;")
-        self.kernel.interrupt_after(4)
-        start = time.monotonic()
-        # Takes HiGHS many minutes.
-        result = self.fails("""
+    def test_long_solvers_stop_inside_a_solve(self):
+        # Each takes many minutes.
+        self.ok("""
+            let kept_too = 6;
             fn random(i: u64) -> f64 {
                 f64::from((i.wrapping_mul(6364136223846793005) >> 33) as u32 % 1000)
             }
+        """)
+        for problem in ("""
             let weights: Vec<Vec<f64>> =
                 (0..10u64).map(|d| (0..250).map(|i| 1.0 + random(d * 1009 + i * 7919 + i * i)).collect()).collect();
             let values: Vec<f64> = (0..250usize)
                 .map(|i| -weights.iter().map(|row| row[i]).sum::<f64>() / 10.0 - random(i as u64 * 31) / 2.0)
                 .collect();
             solve_batch(&LinearProgramme::knapsack(&weights, &[62_000.5; 10])?, &values)?;
-        """)
-        self.assertLess(time.monotonic() - start, 12)
-        self.assertIn("interrupted", result.traceback().lower())
-        self.assertEqual(self.ok("println!(\"{kept_too}\");").text(), "6\n")
+        """, """
+            let points: Vec<(f64, f64)> = (0..400u64).map(|i| (random(i * 77 + 1), random(i * 91 + 5))).collect();
+            let costs: Vec<f64> = points
+                .iter()
+                .flat_map(|a| points.iter().map(|b| (a.0 - b.0).hypot(a.1 - b.1)))
+                .collect();
+            solve_batch(&TravellingSalesman::new(400)?, &costs)?;
+        """, """
+            let matching: GraphMatching = GraphMatching::complete_graphs(18, 18)?.complete().exact_up_to(18);
+            let costs: Vec<f64> = (0..matching.dimension() as u64).map(|i| random(i * i + 3)).collect();
+            solve_batch(&matching, &costs)?;
+        """):
+            with self.subTest(problem):
+                self.kernel.interrupt_after(4)
+                start = time.monotonic()
+                result = self.fails(problem)
+                self.assertLess(time.monotonic() - start, 12)
+                self.assertIn("interrupted", result.traceback().lower())
+                self.assertEqual(self.ok("println!(\"{kept_too}\");").text(), "6\n")
 
     def test_code_that_does_not_look_is_ended_and_what_is_lost_is_said(self):
         self.ok("let lost_one = 1;")
