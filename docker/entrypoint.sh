@@ -41,9 +41,17 @@ current() {
 
 case ${1:-lab} in
 lab)
-  exec jupyter lab --ServerApp.root_dir=/lab --ServerApp.ip=0.0.0.0 --ServerApp.port=8888 \
-    --ServerApp.port_retries=0 --ServerApp.custom_display_url="${LAB_ADDRESS:-http://127.0.0.1:8888}/lab/tree/notebooks" \
-    --ServerApp.open_browser=False --LabApp.default_url=/lab/tree/notebooks \
+  # The server's own words name the port inside the container: it is given a token, which it then
+  # does not print, and the link that works from outside is printed once it answers.
+  export JUPYTER_TOKEN=${JUPYTER_TOKEN:-$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')}
+  (
+    until curl --noproxy '*' --silent --output /dev/null http://127.0.0.1:8888/api; do sleep 0.3; done
+    printf '\nSolverGrad is ready:\n\n    %s/lab/tree/notebooks?token=%s\n\n' \
+      "${LAB_ADDRESS:-http://127.0.0.1:8888}" "$JUPYTER_TOKEN"
+  ) &
+  exec jupyter lab --ServerApp.log_level=WARN --ServerApp.root_dir=/lab --ServerApp.ip=0.0.0.0 --ServerApp.port=8888 \
+    --ServerApp.port_retries=0 --ServerApp.open_browser=False \
+    --LabApp.default_url=/lab/tree/notebooks \
     $([ "$(id -u)" = 0 ] && echo --allow-root)
   ;;
 test) exec /lab/docker/test.sh "${@:2}" ;;
