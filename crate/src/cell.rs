@@ -1,7 +1,7 @@
 //! The variables of a notebook session, as its cells pass them on.
 //!
 //! evcxr writes a store like this one into every cell, where compiling it takes longer than
-//! compiling the cell. The kernel points its cells here instead (`docker/kernel/src/front.rs`), so
+//! compiling the cell. The kernel points its cells here instead (`docker/kernel/src/front/source.rs`), so
 //! what a cell adds to it is boxing and unboxing. Names and meaning are evcxr's; the store holds
 //! one map and nothing else, so that it can be handed on between cells compiled either way.
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Compiles the library as notebook cells see it, and goes through a kernel's start once, so that the
-# fronts of cargo (docker/kernel/src/front.rs) know every answer before the first notebook asks.
+# fronts of cargo (docker/kernel/src/front/) know every answer before the first notebook asks.
 set -euo pipefail
 prefix=/opt/solvergrad
 cd "$prefix/cells"

@@ -110,11 +110,14 @@ fn build(matches: &ArgMatches) -> Result<()> {
         put(&library, &folder.join(library.file_name().unwrap_or_default()))?;
     }
     put(&program, out)?;
+    // A shell looks for a bare name on PATH only.
+    let called = if out.components().count() == 1 { Path::new(".").join(out) } else { out.clone() };
     println!(
         "{0}\nOn another machine with libtorch 2.11 (CPU or CUDA), {0} and {1} side by side:\n  \
-         LD_LIBRARY_PATH={1}:LIBTORCH/lib {0} [--set FIELD=VALUE] [--out FOLDER]",
+         LD_LIBRARY_PATH={1}:LIBTORCH/lib {2} [--set FIELD=VALUE] [--out FOLDER]",
         out.display(),
-        folder.display()
+        folder.display(),
+        called.display()
     );
     Ok(())
 }
