@@ -19,35 +19,47 @@ step() {
   echo "== $name: $((SECONDS - start)) s"
 }
 
+# The settings under which a notebook is done in a minute: `solvergrad.smoke` in its metadata.
+smoke() {
+  python3 -c 'import json, sys
+for name, value in json.load(open(sys.argv[1]))["metadata"]["solvergrad"]["smoke"].items():
+    print("--set", f"{name}={json.dumps(value)}", sep="\n")' "$1"
+}
+
 # A run that found its results ready would test nothing.
 trained() {
-  grep -q 'epoch   1/1' "$1" || { echo "no training in $1"; return 1; }
+  [[ "$2" != *epochs=* ]] || grep -q 'epoch   1/1' "$1" || { echo "no training in $1"; return 1; }
 }
 
 programs() {
   local notebook ldd
-  solvergrad notebook check notebooks/*.ipynb --set epochs=1 || return 1
   for notebook in notebooks/*.ipynb; do
-    solvergrad notebook build "$notebook" -o "$scratch/program" --set epochs=1 || return 1
-    "$scratch/program" --set train_images=2000 --set test_images=500 --out "$scratch/program-out" >"$scratch/log" 2>&1 \
+    mapfile -t settings < <(smoke "$notebook")
+    [ ${#settings[@]} -gt 0 ] || { echo "$notebook has no smoke settings in its metadata"; return 1; }
+    solvergrad notebook check "$notebook" "${settings[@]}" || return 1
+    solvergrad notebook build "$notebook" -o "$scratch/program" || return 1
+    "$scratch/program" "${settings[@]}" --out "$scratch/program-out" >"$scratch/log" 2>&1 \
       || { tail -n 20 "$scratch/log"; echo "$notebook failed as a program"; return 1; }
-    trained "$scratch/log" || return 1
+    trained "$scratch/log" "${settings[*]}" || return 1
     # As on another machine: nothing of the image but libtorch.
     ldd=$(LD_LIBRARY_PATH=$scratch/program.lib:/opt/libtorch/lib ldd "$scratch/program") || return 1
     ! grep -E 'not found|/opt/(solvergrad|highs)|/usr/local' <<<"$ldd" || { echo "$notebook: libraries are missing beside the program"; return 1; }
-    [ -n "$(find "$scratch/program-out/results" -name '*.csv')" ] || { echo "no records"; return 1; }
+    [ -n "$(find "$scratch/program-out/figures" -name '*.pdf')" ] || { echo "no figures"; return 1; }
+    rm -rf "$scratch"/program*
     echo "$notebook: ok as a program"
   done
 }
 
 notebooks() {
-  local notebook
+  local notebook start
   for notebook in notebooks/*.ipynb; do
     rm -rf "$scratch/run"
-    solvergrad notebook run "$notebook" --out "$scratch/run" \
-      --set epochs=1 --set train_images=2000 --set test_images=500 || return 1
-    trained "$scratch/run/${notebook##*/}" || return 1
+    start=$SECONDS
+    mapfile -t settings < <(smoke "$notebook")
+    solvergrad notebook run "$notebook" --out "$scratch/run" "${settings[@]}" || return 1
+    trained "$scratch/run/${notebook##*/}" "${settings[*]}" || return 1
     [ -n "$(find "$scratch/run/figures" -name '*.pdf')" ] || { echo "no figures"; return 1; }
+    echo "$notebook: $((SECONDS - start)) s"
   done
 }
 

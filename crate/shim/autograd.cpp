@@ -1,10 +1,15 @@
-// What tch does not offer: an operation whose backward pass is a Rust closure, and fused Adam.
+// What tch does not offer: an operation whose backward pass is a Rust closure, fused Adam, and a count
+// of the times that the host waited for a device.
 // Compiled once against the same libtorch as libtch.so (docker/libtorch.sh). No exception and no
 // panic crosses the boundary: both travel as strings owned by Rust's or C's allocator.
 #include <ATen/ATen.h>
+#include <ATen/record_function.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/types.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
 #include <cstring>
 #include <stdexcept>
 #include <string>
@@ -81,9 +86,39 @@ std::vector<torch::Tensor> list(torch::Tensor **tensors, int64_t count) {
   return result;
 }
 
+// Operations whose result the host has to wait for, and copies between devices.
+std::atomic<int64_t> host_waits{0};
+
+std::unique_ptr<at::ObserverContext> count_wait(const at::RecordFunction &function) {
+  static constexpr std::array<const char *, 5> waiting = {"aten::_local_scalar_dense", "aten::nonzero",
+                                                          "aten::masked_select", "aten::equal",
+                                                          "aten::unique_dim"};
+  const char *name = function.name();
+  const auto is_name = [name](const char *other) { return std::strcmp(name, other) == 0; };
+  bool waits = std::any_of(waiting.begin(), waiting.end(), is_name);
+  if (is_name("aten::copy_")) {
+    auto inputs = function.inputs();
+    waits = inputs.size() > 1 && inputs[0].isTensor() && inputs[1].isTensor() &&
+            inputs[0].toTensor().device() != inputs[1].toTensor().device();
+  }
+  if (waits) ++host_waits;
+  return nullptr;
+}
+
 }  // namespace
 
 extern "C" {
+
+// Counts, on all threads, from `start` on; `stop` returns the number.
+uint64_t solvergrad_start_counting_waits() {
+  host_waits = 0;
+  return at::addGlobalCallback(at::RecordFunctionCallback(count_wait).needsInputs(true));
+}
+
+int64_t solvergrad_stop_counting_waits(uint64_t handle) {
+  at::removeCallback(handle);
+  return host_waits;
+}
 
 // result = output, with `closure` as its backward pass towards `input`. The closure is dropped
 // with the graph, or at once on failure. Messages are released with free().

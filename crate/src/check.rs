@@ -1,8 +1,10 @@
-//! Independent checks, for tests and notebooks alike: brute force and finite differences.
+//! Independent checks, for tests and notebooks alike: brute force, finite differences, and whether a
+//! computation stays on its device.
 
 use tch::{Kind, Tensor};
 
 use crate::Result;
+use crate::gradient::WaitCounter;
 use crate::solver::Enumerate;
 
 /// min over all y in Y of ⟨`cost`, y⟩, by listing Y.
@@ -44,4 +46,24 @@ pub fn jacobian(
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Tensor::stack(&columns, 1))
+}
+
+/// What `body` returns, and how often the host waited for a device in it: values read back, shapes
+/// that depend on values, copies from one device to another (a GPU idles meanwhile).
+///
+/// Counts on all threads, so nothing else should compute at the time. On the CPU, where nothing waits,
+/// it counts what would.
+///
+/// ```
+/// use solvergrad::check::host_waits;
+/// use solvergrad::prelude::*;
+///
+/// let tensor = Tensor::from_slice(&[1.0, 2.0]);
+/// assert_eq!(host_waits(|| (&tensor * 2.0).sum(Kind::Double)).1, 0);
+/// assert_eq!(host_waits(|| tensor.double_value(&[1])), (2.0, 1));
+/// ```
+pub fn host_waits<T>(body: impl FnOnce() -> T) -> (T, i64) {
+    let counter = WaitCounter::start();
+    let result = body();
+    (result, counter.stop())
 }

@@ -6,14 +6,15 @@ pub use crate::device::device;
 pub use crate::display::{Best, Html, LatexTable, Live, Rich, clear_output, display, display_live};
 pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
-    Blackbox, ControlVariate, Identity, ImplicitMle, ImplicitMleScale, Lpgd, LpgdSide, Margin,
-    Noise, Perturbation, Perturbed, Projection, Rule, SolverLayer, StraightThrough,
+    AdaptiveImplicitMle, Baseline, Blackbox, Conditioning, ControlVariate, Identity, ImplicitMle,
+    ImplicitMleScale, Lpgd, LpgdSide, Margin, MarginSchedule, Noise, Order, Perturbation,
+    Perturbed, Plane, Projection, Rule, ScoreFunction, SolverLayer, StraightThrough,
     SumOfGammaScale, derive_seed,
 };
 pub use crate::interrupt;
 pub use crate::loss::{
-    bernoulli_negative_log_likelihood, categorical_kl_to_uniform, fenchel_young, hamming_loss,
-    spo_plus,
+    RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
+    categorical_kl_to_uniform, fenchel_young, hamming_loss, recall_loss, spo_plus,
 };
 pub use crate::metric;
 pub use crate::model::Mlp;

@@ -7,6 +7,7 @@
 mod bars;
 mod curves;
 mod export;
+mod panels;
 mod render;
 pub(crate) mod style;
 mod tiles;
@@ -17,6 +18,7 @@ use plotly::{Layout, Plot};
 
 pub use bars::bars;
 pub use curves::curves;
+pub use panels::Panels;
 pub use style::{PALETTE, layout, line};
 pub use tiles::{codes, image_grid};
 

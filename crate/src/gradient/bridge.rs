@@ -28,6 +28,10 @@ unsafe extern "C" {
 
     fn solvergrad_interrupt_requested() -> std::ffi::c_int;
 
+    fn solvergrad_start_counting_waits() -> u64;
+
+    fn solvergrad_stop_counting_waits(handle: u64) -> i64;
+
     fn solvergrad_clear_gradients(tensors: *const RawTensor, count: i64) -> Message;
 
     fn solvergrad_adam(
@@ -198,6 +202,30 @@ pub(crate) fn adam_step(
 pub(crate) fn interrupt_requested() -> bool {
     // SAFETY: no arguments; reads one int of the shim and writes another.
     unsafe { solvergrad_interrupt_requested() != 0 }
+}
+
+/// Counts the times that the host waits for a device, see [`crate::check::host_waits`].
+pub(crate) struct WaitCounter(u64);
+
+impl WaitCounter {
+    pub(crate) fn start() -> Self {
+        // SAFETY: no arguments; registers a callback that lives in the shim.
+        Self(unsafe { solvergrad_start_counting_waits() })
+    }
+
+    pub(crate) fn stop(self) -> i64 {
+        let handle = self.0;
+        std::mem::forget(self);
+        // SAFETY: the handle is that of `start`, given back once.
+        unsafe { solvergrad_stop_counting_waits(handle) }
+    }
+}
+
+impl Drop for WaitCounter {
+    fn drop(&mut self) {
+        // SAFETY: as in `stop`, which forgets the counter; here what was counted panicked.
+        unsafe { solvergrad_stop_counting_waits(self.0) };
+    }
 }
 
 /// Unsets the gradients of `tensors`: one that takes no part in the next graph has none then.

@@ -1,8 +1,7 @@
-use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
-use super::noise::fill;
+use super::noise::signs;
 use crate::{Error, Result};
 
 /// A margin: costs are moved before the solver, in training only, so that a solution has to win by
@@ -16,9 +15,10 @@ use crate::{Error, Result};
 /// | `InformedMatches` | w + α y*: only the true solution looks worse |
 ///
 /// α is in units of costs. The two informed forms have the same solution where all solutions have
-/// the same size Σy, and differ for partial matchings and for paths. By default the margin comes
-/// first, then the [`Projection`](super::Projection): after unit length, an α of 1 would drown the
-/// costs. A margin is a tensor expression, so it composes with any rule and projection.
+/// the same size Σy, and differ for partial matchings and for paths. A margin is a tensor expression,
+/// so it composes with any rule and projection, in an order that
+/// [`Conditioning`](super::Conditioning) states. The random signs are drawn where the costs are,
+/// without a transfer.
 ///
 /// ```
 /// use solvergrad::prelude::*;
@@ -82,10 +82,8 @@ impl Margin {
             return Err(Error::parameter("alpha of a margin", alpha, "finite and >= 0"));
         }
         if let Self::Noise { .. } = self {
-            let sign = |rng: &mut rand_chacha::ChaCha8Rng| if rng.random() { 0.5 } else { -0.5 };
-            let signs = Tensor::from_slice(&fill(costs.numel(), seed, sign));
-            let signs = signs.view_as(costs).to_kind(costs.kind()).to_device(costs.device());
-            return Ok(costs + signs * alpha);
+            let signs = signs(costs.numel(), seed, costs.device()).view_as(costs);
+            return Ok(costs + signs.to_kind(costs.kind()) * alpha);
         }
         let Some(truth) = truth.filter(|truth| truth.size() == costs.size()) else {
             return Err(Error::Shape {
@@ -98,6 +96,60 @@ impl Margin {
         Ok(match self {
             Self::InformedMatches { .. } => costs + truth * alpha,
             _ => costs + (truth - 0.5) * alpha,
+        })
+    }
+
+    /// The same with another width, 0 ≤ `factor` · α: what a [`MarginSchedule`] asks for.
+    pub fn scaled(self, factor: f64) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Noise { alpha } => Self::Noise { alpha: alpha * factor },
+            Self::Informed { alpha } => Self::Informed { alpha: alpha * factor },
+            Self::InformedMatches { alpha } => Self::InformedMatches { alpha: alpha * factor },
+        }
+    }
+}
+
+/// How the width of a margin changes over the epochs of a training.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let half_time = MarginSchedule::Until { epoch: 50 };
+/// let margin = Margin::Noise { alpha: 0.2 };
+/// assert_eq!(half_time.at(margin, 50), margin);
+/// assert_eq!(half_time.at(margin, 51), Margin::Noise { alpha: 0.0 });
+/// ```
+///
+/// Source: Sahoo et al. 2023, sec. 4.4 (noise during the first half of the training of TSP).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind")]
+pub enum MarginSchedule {
+    /// The same in every epoch.
+    #[default]
+    Constant,
+    /// In full until the end of an epoch, 0 after it.
+    Until {
+        /// The last epoch with the margin; the first epoch is 1.
+        epoch: u32,
+    },
+    /// In full in epoch 1, falling in equal steps to 0 in the epoch after `epoch`.
+    Linear {
+        /// The last epoch with a margin.
+        epoch: u32,
+    },
+}
+
+impl MarginSchedule {
+    /// `margin` in an epoch, counted from 1.
+    pub fn at(self, margin: Margin, epoch: u32) -> Margin {
+        margin.scaled(match self {
+            Self::Constant => 1.0,
+            Self::Until { epoch: last } => f64::from(u8::from(epoch <= last)),
+            Self::Linear { epoch: last } => {
+                let left = f64::from((last + 1).saturating_sub(epoch));
+                left.min(f64::from(last)) / f64::from(last.max(1))
+            }
         })
     }
 }

@@ -6,16 +6,19 @@
 //! costs → [`Noise::perturb`] or [`Margin::apply`] → [`Projection::apply`] →
 //! [`SolverLayer::forward`] → loss
 //!
+//! [`Conditioning`] is a margin and a projection in a stated order.
+//!
 //! | rule | dL/dw, for y(w) = argmin ⟨w, y⟩ and g = dL/dy | solver calls | source |
 //! |---|---|---|---|
 //! | [`Identity`] | −g | 0 | Sahoo et al. 2023, eq. 3 |
 //! | [`Blackbox`] | (y(w + λg) − y(w)) / λ | 1 | Vlastelica et al. 2020, eq. 4 |
 //! | [`ImplicitMle`] | y(w + λg) − y(w), optionally / λ | 1 | Niepert et al. 2021, alg. 1 |
-//! | [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
+//! | [`AdaptiveImplicitMle`] | (y(w + λg) − y(w)) / λ with λ = α‖w‖/‖g‖, α adapted | 1, or 2 | Minervini et al. 2023, alg. 1 |
+| [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
 //! | [`StraightThrough`] | −(s/τ)(p∘g − p⟨p, g⟩), p = softmax(−w/τ), s = Σy | 0 | Bengio et al. 2013 |
 //!
-//! [`Perturbed`] is a layer of its own: its forward pass is a mean over noise, and its gradient needs
-//! that noise.
+//! [`Perturbed`] and [`ScoreFunction`] are layers of their own: their forward pass is a mean over noise,
+//! and their gradient needs that noise.
 //!
 //! To add a rule: a file here with `impl Rule for` a value type, and a row in this table.
 
@@ -26,8 +29,10 @@ use tch::{Kind, Tensor};
 use crate::Result;
 use crate::solver::Solver;
 
+mod adaptive;
 mod blackbox;
 pub(crate) mod bridge;
+mod conditioning;
 mod identity;
 mod implicit_mle;
 mod layer;
@@ -36,21 +41,25 @@ mod margin;
 mod noise;
 mod perturbed;
 mod projection;
+mod score_function;
 mod straight_through;
 
+pub use adaptive::AdaptiveImplicitMle;
 pub use blackbox::Blackbox;
 pub use bridge::replace_gradient;
-pub(crate) use bridge::{adam_step, clear_gradients};
+pub(crate) use bridge::{WaitCounter, adam_step, clear_gradients};
+pub use conditioning::{Conditioning, Order};
 pub use identity::Identity;
 pub use implicit_mle::{ImplicitMle, ImplicitMleScale};
 pub use layer::SolverLayer;
 pub(crate) use layer::{flattened, solve_once as solve_tensor};
 pub use lpgd::{Lpgd, LpgdSide};
-pub use margin::Margin;
+pub use margin::{Margin, MarginSchedule};
 pub use noise::{Noise, SumOfGammaScale, derive_seed};
 pub(crate) use perturbed::Samples;
 pub use perturbed::{ControlVariate, Perturbation, Perturbed};
-pub use projection::Projection;
+pub use projection::{Plane, Projection};
+pub use score_function::{Baseline, ScoreFunction};
 pub use straight_through::StraightThrough;
 
 /// A replacement for the gradient of a solver.

@@ -146,6 +146,44 @@ pub(super) fn fill(
     values
 }
 
+// ±1/2 with equal chance, by a hash of seed and index (an integer finaliser, twice for each half of
+// the seed), so that a device draws the very same ones as the host, without a transfer.
+pub(super) fn signs(count: usize, seed: u64, device: Device) -> Tensor {
+    let keys = [seed as u32, (seed >> 32) as u32 ^ 0x9e37_79b9].map(mix);
+    if device != Device::Cpu {
+        return sign_expression(count, keys, device);
+    }
+    let mut values = vec![0f32; count];
+    values.par_iter_mut().with_min_len(1 << 14).enumerate().for_each(|(index, value)| {
+        let bits = keys.iter().fold(index as u32, |bits, key| mix(bits ^ key));
+        *value = if bits & 1 == 1 { 0.5 } else { -0.5 };
+    });
+    Tensor::from_slice(&values)
+}
+
+const FACTOR: u32 = 0x045d_9f3b;
+
+fn mix(bits: u32) -> u32 {
+    let once = (bits ^ (bits >> 16)).wrapping_mul(FACTOR);
+    let twice = (once ^ (once >> 16)).wrapping_mul(FACTOR);
+    twice ^ (twice >> 16)
+}
+
+// The same in 64 bits, where no product of these overflows.
+fn sign_expression(count: usize, keys: [u32; 2], device: Device) -> Tensor {
+    let fold = |bits: Tensor| bits.bitwise_xor_tensor(&bits.bitwise_right_shift_tensor_scalar(16));
+    let low = |bits: Tensor| bits.bitwise_and(i64::from(u32::MAX));
+    let mut bits = low(Tensor::arange(count as i64, (Kind::Int64, device)));
+    for key in keys {
+        bits = bits.bitwise_xor(i64::from(key));
+        for _ in 0..2 {
+            bits = low(fold(bits) * i64::from(FACTOR));
+        }
+        bits = fold(bits);
+    }
+    bits.bitwise_and(1).to_kind(Kind::Float) - 0.5
+}
+
 /// A seed for one purpose, derived from others: equal inputs give equal seeds, different inputs
 /// unrelated ones.
 pub fn derive_seed(parts: &[u64]) -> u64 {
@@ -153,4 +191,28 @@ pub fn derive_seed(parts: &[u64]) -> u64 {
         let mut rng = ChaCha8Rng::seed_from_u64(state ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         rng.next_u64()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_are_the_same_as_an_expression_fair_and_unlike() {
+        let count = 1 << 16;
+        let sign = |seed| signs(count, seed, Device::Cpu);
+        for seed in [0, 1, 7 << 32, u64::MAX] {
+            let keys = [seed as u32, (seed >> 32) as u32 ^ 0x9e37_79b9].map(mix);
+            assert!(sign(seed).equal(&sign_expression(count, keys, Device::Cpu)));
+            // Five deviations of a mean of 65536 fair signs; the same for pairs of neighbours.
+            let bound = 5.0 * 0.5 / 256.0;
+            let mean = |signs: Tensor| signs.mean(Kind::Double).double_value(&[]).abs();
+            assert!(mean(sign(seed)) < bound);
+            for apart in [1, 2, 10, 400] {
+                assert!(mean(sign(seed) * sign(seed).roll([apart], [0]) * 2.0) < bound);
+            }
+            assert!(mean(sign(seed) * sign(seed ^ 1) * 2.0) < bound);
+            assert!(mean(sign(seed) * sign(seed ^ (1 << 40)) * 2.0) < bound);
+        }
+    }
 }

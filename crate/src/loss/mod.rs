@@ -6,11 +6,13 @@ use crate::{Error, Result};
 
 mod fenchel_young;
 mod likelihood;
+mod recall;
 mod solution;
 mod spo_plus;
 
 pub use fenchel_young::fenchel_young;
 pub use likelihood::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
+pub use recall::{RecallWeight, average_precision_loss, recall_loss};
 pub use solution::hamming_loss;
 pub use spo_plus::spo_plus;
 

@@ -175,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn expressions_never_wait_for_the_host() {
+        let costs = costs(Kind::Float);
+        let (_, waits) = crate::check::host_waits(|| (smallest(&costs, 4), ranks(&costs)));
+        assert_eq!(waits, 0);
+        // The counter sees what it should.
+        assert_eq!(crate::check::host_waits(|| costs.get(0).get(0).double_value(&[])).1, 1);
+    }
+
+    #[test]
     fn an_instance_that_is_not_finite_is_nan_in_an_expression() {
         for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
             let costs = costs(Kind::Float);
