@@ -14,6 +14,8 @@ mod matching;
 mod paths;
 #[path = "solver/tensors.rs"]
 mod tensors;
+#[path = "solver/training_step.rs"]
+mod training_step;
 #[path = "solver/travelling_salesman.rs"]
 mod travelling_salesman;
 
@@ -30,6 +32,6 @@ fn configuration() -> Criterion {
 criterion_group! {
     name = solvers;
     config = configuration();
-    targets = tensors::subset, tensors::ranking, paths::grid, paths::graph, paths::batch, assignment::cold, assignment::warm, matching::matching, travelling_salesman::tours, graph_matching::graph_matching
+    targets = tensors::subset, tensors::ranking, training_step::discrete_vae, paths::grid, paths::graph, paths::batch, assignment::cold, assignment::warm, matching::matching, travelling_salesman::tours, graph_matching::graph_matching
 }
 criterion_main!(solvers);

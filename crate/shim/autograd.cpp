@@ -109,10 +109,11 @@ std::unique_ptr<at::ObserverContext> count_wait(const at::RecordFunction &functi
 
 extern "C" {
 
-// Counts, on all threads, from `start` on; `stop` returns the number.
+// Counts on this thread, and on autograd's threads that work for it, from `start` on; `stop` returns
+// the number.
 uint64_t solvergrad_start_counting_waits() {
   host_waits = 0;
-  return at::addGlobalCallback(at::RecordFunctionCallback(count_wait).needsInputs(true));
+  return at::addThreadLocalCallback(at::RecordFunctionCallback(count_wait).needsInputs(true));
 }
 
 int64_t solvergrad_stop_counting_waits(uint64_t handle) {

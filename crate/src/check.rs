@@ -51,8 +51,8 @@ pub fn jacobian(
 /// What `body` returns, and how often the host waited for a device in it: values read back, shapes
 /// that depend on values, copies from one device to another (a GPU idles meanwhile).
 ///
-/// Counts on all threads, so nothing else should compute at the time. On the CPU, where nothing waits,
-/// it counts what would.
+/// Counts on this thread, and on those of autograd that work for it; one count at a time. On the CPU,
+/// where nothing waits, it counts what would.
 ///
 /// ```
 /// use solvergrad::check::host_waits;

@@ -3,7 +3,9 @@
 pub use crate::config::Overrides;
 pub use crate::data::{Dataset, ImageSet, Images, data_folder, output_folder};
 pub use crate::device::device;
-pub use crate::display::{Best, Html, LatexTable, Live, Rich, clear_output, display, display_live};
+pub use crate::display::{
+    Best, Html, LatexTable, Live, Rich, clear_output, display, display_live, sortable_table,
+};
 pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
     AdaptiveImplicitMle, Baseline, Blackbox, Conditioning, ControlVariate, Identity, ImplicitMle,

@@ -110,7 +110,11 @@ fn an_instance_without_direction_is_zero_and_has_no_gradient() {
             for row in 0..4 {
                 let expected = if degenerate.contains(&row) { 0.0 } else { 1.0 };
                 assert!((size(&projected, row) - expected).abs() < 1e-6, "{projection:?} {row}");
-                assert_eq!(size(&costs.grad(), row) == 0.0, expected == 0.0, "{projection:?} {row}");
+                assert_eq!(
+                    size(&costs.grad(), row) == 0.0,
+                    expected == 0.0,
+                    "{projection:?} {row}"
+                );
             }
         }
         // A number that is none stays one, for the solver to name.
@@ -143,7 +147,8 @@ fn a_plane_is_orthogonal_to_its_normal_and_the_mean_is_one() {
         Ok(())
     });
     let layer = SolverLayer::new(groups, Identity);
-    let w = random(&[50, 6], Kind::Double, 11) + Tensor::from_slice(&[5.0, 5.0, 5.0, 0.0, 0.0, 0.0]);
+    let w =
+        random(&[50, 6], Kind::Double, 11) + Tensor::from_slice(&[5.0, 5.0, 5.0, 0.0, 0.0, 0.0]);
     let plane = Plane::new(&[1.0, 1.0, 1.0, 0.0, 0.0, 0.0]).unwrap();
     let solution = layer.forward(&plane.apply(&w).unwrap()).unwrap();
     assert!(solution.equal(&layer.forward(&w).unwrap()));
@@ -159,12 +164,11 @@ fn a_plane_is_orthogonal_to_its_normal_and_the_mean_is_one() {
 
 #[test]
 fn a_schedule_scales_the_margin() {
-    let alpha = |schedule: MarginSchedule, epoch| {
-        match schedule.at(Margin::Noise { alpha: 0.6 }, epoch) {
+    let alpha =
+        |schedule: MarginSchedule, epoch| match schedule.at(Margin::Noise { alpha: 0.6 }, epoch) {
             Margin::Noise { alpha } => alpha,
             other => panic!("{other:?}"),
-        }
-    };
+        };
     let all = |schedule| (1..=5).map(|epoch| alpha(schedule, epoch)).collect::<Vec<_>>();
     assert_eq!(all(MarginSchedule::Constant), [0.6; 5]);
     assert_eq!(all(MarginSchedule::Until { epoch: 2 }), [0.6, 0.6, 0.0, 0.0, 0.0]);

@@ -34,7 +34,8 @@ fn the_score_function_of_a_linear_loss_is_the_perturbed_gradient() {
                     .and_then(|layer| layer.with_control_variate(control))
                     .unwrap();
                 let b = w.detach().set_requires_grad(true);
-                let expected = (layer.forward(&b, 3).unwrap() * &c).sum_dim_intlist(-1, false, None);
+                let expected =
+                    (layer.forward(&b, 3).unwrap() * &c).sum_dim_intlist(-1, false, None);
                 assert!(close(&loss, &expected, 1e-4));
                 expected.sum(kind).backward();
                 assert!(close(&a.grad(), &b.grad(), 1e-3), "{baseline:?} {sigma} {samples}");
@@ -61,15 +62,22 @@ fn the_score_function_has_the_slope_of_the_expectation_and_the_baseline_less_var
         let row = Tensor::from_slice(&[0.2, 0.2 + d]);
         let costs = row.expand([copies, 2], false).contiguous().set_requires_grad(true);
         // An offset of 10, as losses have.
-        let loss = score.expected_loss(&costs, 4, |y| Ok(y.select(-1, 0).gt(0.5).to_kind(Kind::Double) + 10.0));
+        let loss = score
+            .expected_loss(&costs, 4, |y| Ok(y.select(-1, 0).gt(0.5).to_kind(Kind::Double) + 10.0));
         loss.unwrap().sum(Kind::Double).backward();
         let second = costs.grad().select(1, 1);
         let mean = second.mean(Kind::Double).double_value(&[]);
         let deviation = second.std(true).double_value(&[]);
-        assert!((mean - slope).abs() < 5.0 * deviation / (copies as f64).sqrt(), "{baseline:?} {mean} {slope}");
+        assert!(
+            (mean - slope).abs() < 5.0 * deviation / (copies as f64).sqrt(),
+            "{baseline:?} {mean} {slope}"
+        );
         deviations.push(deviation);
     }
-    assert!(deviations[1] < deviations[0] / 10.0 && deviations[2] < deviations[0] / 10.0, "{deviations:?}");
+    assert!(
+        deviations[1] < deviations[0] / 10.0 && deviations[2] < deviations[0] / 10.0,
+        "{deviations:?}"
+    );
 }
 
 #[test]
@@ -91,7 +99,8 @@ fn the_score_function_passes_on_other_gradients_and_shapes() {
     assert!(close(&scale.grad().sum(Kind::Double), &cells, 1e-9));
     assert_eq!(costs.grad().size(), [2, 3, 3]);
 
-    let wrong = score.expected_loss(&costs, 6, |y| Ok(y.sum(Kind::Double))).unwrap_err().to_string();
+    let wrong =
+        score.expected_loss(&costs, 6, |y| Ok(y.sum(Kind::Double))).unwrap_err().to_string();
     assert!(wrong.contains("[4, 2]"), "{wrong}");
     let one = ScoreFunction::new(KSubset::new(2, 1).unwrap(), 1.0, 1).unwrap();
     assert!(one.clone().with_baseline(Baseline::LeaveOneOut).is_err());

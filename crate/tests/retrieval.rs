@@ -30,12 +30,15 @@ fn the_losses_of_ranks_are_their_definition() {
         let precision = average_precision_loss(&ranks, &relevant).unwrap();
         assert_eq!(precision.size(), [20]);
         for query in 0..20 {
-            let row = |tensor: &Tensor| Vec::<f64>::try_from(tensor.get(query).to_kind(Kind::Double)).unwrap();
+            let row = |tensor: &Tensor| {
+                Vec::<f64>::try_from(tensor.get(query).to_kind(Kind::Double)).unwrap()
+            };
             let (places, average) = by_hand(&row(&scores), &row(&relevant));
             let mean = |weight: fn(f64) -> f64| {
                 places.iter().map(|(all, among)| weight(all - among)).sum::<f64>() / 3.0
             };
-            let expected = [mean(|d| d), mean(|d| (1.0 + d).ln()), mean(|d| (1.0 + (1.0 + d).ln()).ln())];
+            let expected =
+                [mean(|d| d), mean(|d| (1.0 + d).ln()), mean(|d| (1.0 + (1.0 + d).ln()).ln())];
             for (loss, expected) in losses.iter().zip(expected) {
                 assert!((loss.double_value(&[query]) - expected).abs() < 1e-5);
             }
@@ -53,7 +56,11 @@ fn the_slopes_by_ranks_are_those_of_finite_differences_with_fixed_ranks_among_th
         recall_loss(&differentiated, &relevant, weight).unwrap().backward();
         // A step of 1e-4 changes no order.
         let slope = solvergrad::check::jacobian(
-            |ranks| Ok(recall_loss(ranks, &relevant, weight)?.view([1])), &ranks, 1e-4).unwrap();
+            |ranks| Ok(recall_loss(ranks, &relevant, weight)?.view([1])),
+            &ranks,
+            1e-4,
+        )
+        .unwrap();
         assert!(differentiated.grad().allclose(&slope.view([5]), 1e-6, 1e-8, false), "{weight:?}");
         assert_eq!(differentiated.grad().double_value(&[0]), 0.0);
     }
@@ -70,14 +77,17 @@ fn a_perfect_ranking_costs_nothing_and_learning_reaches_it() {
     let layer = SolverLayer::new(Ranking::new(12).unwrap(), Identity);
     let mut scores = random(&[8, 12], Kind::Double, 4);
     let perfect = layer.forward(&relevant).unwrap();
-    for loss in [recall_loss(&perfect, &relevant, RecallWeight::LogLog), average_precision_loss(&perfect, &relevant)] {
+    for loss in [
+        recall_loss(&perfect, &relevant, RecallWeight::LogLog),
+        average_precision_loss(&perfect, &relevant),
+    ] {
         assert_eq!(loss.unwrap().abs().max().double_value(&[]), 0.0);
     }
     for _ in 0..400 {
         let leaf = scores.detach().set_requires_grad(true);
         let ranks = layer.forward(&Projection::Std.apply(&leaf).unwrap()).unwrap();
         recall_loss(&ranks, &relevant, RecallWeight::LogLog).unwrap().sum(Kind::Double).backward();
-        scores = scores - leaf.grad() * 0.3;
+        scores -= leaf.grad() * 2.0;
     }
     assert_eq!(metric::recall_at(&scores, &relevant, 1).unwrap(), 1.0);
     // Without a relevant item there is nothing to find.

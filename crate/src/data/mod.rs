@@ -11,12 +11,14 @@ use crate::{Error, Result};
 mod fetch;
 mod idx;
 mod npy;
+mod polynomial;
 mod registry;
 mod verify;
 
 pub use fetch::{fetch, fetch_from};
 pub use idx::{Idx, read_idx};
 pub use npy::{read_npy, write_npy};
+pub use polynomial::PolynomialCosts;
 pub use registry::{FileSpec, ImageSet};
 pub use verify::{FileStatus, verify};
 

@@ -47,8 +47,13 @@ impl Rich for Vec<Row> {
 /// A frame as an HTML table: its shape, names and types, at most 30 rows and 20 columns (the first
 /// and the last ones), numbers with at most 6 significant digits.
 pub fn html_table(frame: &DataFrame) -> String {
+    table_of(frame, MOST_ROWS)
+}
+
+/// The same with another number of rows.
+pub(super) fn table_of(frame: &DataFrame, most_rows: usize) -> String {
     let columns = shown(frame.width(), MOST_COLUMNS);
-    let rows = shown(frame.height(), MOST_ROWS);
+    let rows = shown(frame.height(), most_rows);
     let line = |tag: &str, cell: &dyn Fn(&Column) -> String| {
         let cells = columns.iter().map(|place| match place {
             Some(index) => {

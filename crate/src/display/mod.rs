@@ -17,6 +17,7 @@
 mod bytes;
 mod frame;
 mod latex;
+mod sortable;
 mod tensor;
 
 use std::fmt::Debug;
@@ -30,6 +31,7 @@ pub(crate) use bytes::base64;
 pub(crate) use frame::escape;
 pub use frame::html_table;
 pub use latex::{Best, LatexTable};
+pub use sortable::sortable_table;
 
 /// One output in several forms: pairs of a MIME type and its content. A notebook takes the richest
 /// form it knows.

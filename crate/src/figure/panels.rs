@@ -71,10 +71,10 @@ impl Panels {
             let lowest = panel + columns >= titles.len();
             let x = style::axis(if lowest { x_title } else { "" })
                 .domain(&[left, right])
-                .anchor(&name("y", panel));
+                .anchor(name("y", panel));
             let y = style::axis(if column == 0 { y_title } else { "" })
                 .domain(&[bottom, top])
-                .anchor(&name("x", panel));
+                .anchor(name("x", panel));
             panels.axes.push((x, y));
             panels.annotations.push(
                 Annotation::new()
@@ -96,7 +96,7 @@ impl Panels {
     pub fn square(&mut self, low: f64, high: f64) {
         for (panel, (x, y)) in self.axes.iter_mut().enumerate() {
             *x = x.clone().range(vec![low, high]).constrain(AxisConstrain::Domain);
-            *y = y.clone().range(vec![low, high]).scale_anchor(&name("x", panel));
+            *y = y.clone().range(vec![low, high]).scale_anchor(name("x", panel));
             *y = y.clone().constrain(AxisConstrain::Domain);
         }
     }
@@ -145,7 +145,14 @@ impl Panels {
     }
 
     /// An arrow with a text at its head.
-    pub fn arrow(&mut self, panel: usize, from: (f64, f64), to: (f64, f64), index: usize, text: &str) {
+    pub fn arrow(
+        &mut self,
+        panel: usize,
+        from: (f64, f64),
+        to: (f64, f64),
+        index: usize,
+        text: &str,
+    ) {
         let arrow = self
             .beside(panel, to.0, to.1)
             .ax_ref(name("x", panel))

@@ -55,7 +55,9 @@ impl Conditioning {
     pub fn apply(&self, costs: &Tensor, truth: Option<&Tensor>, seed: u64) -> Result<Tensor> {
         match self.order {
             Order::MarginFirst => self.projection.apply(&self.margin.apply(costs, truth, seed)?),
-            Order::ProjectionFirst => self.margin.apply(&self.projection.apply(costs)?, truth, seed),
+            Order::ProjectionFirst => {
+                self.margin.apply(&self.projection.apply(costs)?, truth, seed)
+            }
         }
     }
 

@@ -14,7 +14,7 @@
 //! | [`Blackbox`] | (y(w + λg) − y(w)) / λ | 1 | Vlastelica et al. 2020, eq. 4 |
 //! | [`ImplicitMle`] | y(w + λg) − y(w), optionally / λ | 1 | Niepert et al. 2021, alg. 1 |
 //! | [`AdaptiveImplicitMle`] | (y(w + λg) − y(w)) / λ with λ = α‖w‖/‖g‖, α adapted | 1, or 2 | Minervini et al. 2023, alg. 1 |
-| [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
+//! | [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
 //! | [`StraightThrough`] | −(s/τ)(p∘g − p⟨p, g⟩), p = softmax(−w/τ), s = Σy | 0 | Bengio et al. 2013 |
 //!
 //! [`Perturbed`] and [`ScoreFunction`] are layers of their own: their forward pass is a mean over noise,

@@ -1,6 +1,6 @@
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Gamma, Gumbel};
+use rand_distr::{Distribution, Gamma, Gumbel, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -45,6 +45,11 @@ pub enum Noise {
     Gumbel {
         /// Temperature τ, in units of costs.
         temperature: f64,
+    },
+    /// Normal variables of mean 0.
+    Normal {
+        /// Standard deviation, in units of costs.
+        deviation: f64,
     },
     /// (τ/k)·(Σ_{i=1..s} Gamma(shape 1/k, scale) − ln s); the sum of k of them ~ Gumbel(0, τ).
     SumOfGamma {
@@ -91,6 +96,13 @@ impl Noise {
                 let gumbel = Gumbel::new(0.0, scale)
                     .map_err(|error| Error::parameter("Gumbel noise", scale, error.to_string()))?;
                 fill(count, seed, |rng| gumbel.sample(rng))
+            }
+            Self::Normal { deviation } => {
+                let deviation = check_positive("deviation of normal noise", deviation)?;
+                fill(count, seed, |rng| {
+                    let normal: f64 = StandardNormal.sample(rng);
+                    deviation * normal
+                })
             }
             Self::SumOfGamma { k, temperature, terms, scale } => {
                 sum_of_gamma(k, temperature, terms, scale, count, seed)?

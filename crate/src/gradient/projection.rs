@@ -150,7 +150,11 @@ impl Plane {
         // Scaled first: squares of large entries would overflow.
         let largest = normal.iter().fold(0.0, |largest: f64, entry| largest.max(entry.abs()));
         if !(largest > 0.0 && normal.iter().all(|entry| entry.is_finite())) {
-            return Err(Error::parameter("the normal of a plane", format!("{normal:?}"), "finite and not 0"));
+            return Err(Error::parameter(
+                "the normal of a plane",
+                format!("{normal:?}"),
+                "finite and not 0",
+            ));
         }
         let scaled = normal.iter().map(|entry| entry / largest);
         let norm = scaled.clone().map(|entry| entry * entry).sum::<f64>().sqrt();

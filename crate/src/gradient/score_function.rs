@@ -89,12 +89,13 @@ impl ScoreFunction {
         seed: u64,
         loss: impl FnOnce(&Tensor) -> Result<Tensor>,
     ) -> Result<Tensor> {
-        if let Some(flat) = layer::flattened(self.perturbed.solver(), costs) {
-            let mut shape = costs.size();
-            shape.insert(0, self.samples as i64);
-            return self.expected_loss(&flat, seed, |solutions| loss(&solutions.view(&shape[..])));
-        }
+        let flat = layer::flattened(self.perturbed.solver(), costs);
+        let mut shape = costs.size();
+        shape.insert(0, self.samples as i64);
+        let costs = flat.as_ref().unwrap_or(costs);
         let Samples { noise, solutions, .. } = self.perturbed.sample(costs, seed)?;
+        // Solutions have the shape in which the costs came.
+        let solutions = if flat.is_some() { solutions.view(&shape[..]) } else { solutions };
         let losses = loss(&solutions)?;
         let expected = &noise.size()[..noise.dim() - 1];
         if losses.size() != expected {
@@ -115,7 +116,8 @@ impl ScoreFunction {
             Baseline::Constant { value } => seen - value,
         };
         let score = noise * centred.unsqueeze(-1).to_kind(costs.kind()) / (samples * self.sigma);
-        let along = (costs * score.sum_dim_intlist(0, false, None)).sum_dim_intlist(-1, false, None);
+        let along =
+            (costs * score.sum_dim_intlist(0, false, None)).sum_dim_intlist(-1, false, None);
         // Of no value, only of a gradient.
         Ok(losses.mean_dim(0, false, None) + (&along - along.detach()))
     }

@@ -1,0 +1,38 @@
+use criterion::Criterion;
+use solvergrad::prelude::*;
+
+/// A training step of the discrete VAE on 100 images, with its layer of 2000 rows, top 10 of 20, by
+/// several rules, and with the costs passed on instead: the difference is what a layer adds.
+pub fn discrete_vae(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("training step");
+    let images = Tensor::rand([100, 784], (Kind::Float, Device::Cpu));
+    let ways: [(&str, Option<SolverLayer>, Projection); 4] = [
+        ("no layer", None, Projection::None),
+        ("identity", Some(layer(Identity)), Projection::None),
+        ("identity, std", Some(layer(Identity)), Projection::Std),
+        ("blackbox", Some(layer(Blackbox::new(10.0).unwrap())), Projection::None),
+    ];
+    for (name, layer, projection) in ways {
+        let variables = nn::VarStore::new(Device::Cpu);
+        let root = variables.root();
+        let encoder = Mlp::new(&(&root / "encoder"), &[784, 512, 256, 400], 1).unwrap();
+        let decoder = Mlp::new(&(&root / "decoder"), &[400, 256, 512, 784], 2).unwrap();
+        let mut optimizer = Adam::new(&variables, 1e-3).unwrap();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let costs = projection.apply(&encoder.forward(&images).view([-1, 20, 20])).unwrap();
+                let codes = match &layer {
+                    Some(layer) => layer.forward(&costs).unwrap(),
+                    None => costs,
+                };
+                let logits = decoder.forward(&codes.flatten(1, -1));
+                let loss = bernoulli_negative_log_likelihood(&logits, &images).unwrap();
+                optimizer.minimise(&loss).unwrap();
+            });
+        });
+    }
+}
+
+fn layer(rule: impl Rule) -> SolverLayer {
+    SolverLayer::new(KSubset::new(20, 10).unwrap(), rule)
+}
