@@ -4,7 +4,7 @@ use super::same_size;
 use crate::Result;
 
 /// The Hamming loss Σ y(1 − y*) + (1 − y)y* between solutions y and 0/1 targets y*, for each
-/// instance: shape `[batch]` for solutions `[batch, ...]`.
+/// instance: shape `[batch]` for solutions `[batch, ...]`, one number for a solution `[n]`.
 ///
 /// For 0/1 solutions it counts the entries that differ, and is then also the L1 loss; its
 /// derivative by y is 1 − 2y*, ±1 for every entry. Lower is closer.
@@ -18,5 +18,11 @@ pub fn hamming_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let targets = targets.detach().to_kind(solutions.kind());
     // The same, multiplied out.
     let apart = solutions + &targets - solutions * &targets * 2.0;
-    Ok(apart.flatten(1, -1).sum_dim_intlist(-1, false, None))
+    Ok(per_instance(&apart))
+}
+
+// The sum of all that belongs to an instance of a batch, or to the one instance of a vector.
+fn per_instance(entries: &Tensor) -> Tensor {
+    let rows = if entries.dim() > 1 { entries.flatten(1, -1) } else { entries.shallow_clone() };
+    rows.sum_dim_intlist(-1, false, None)
 }
