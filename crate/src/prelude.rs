@@ -19,9 +19,10 @@ pub use crate::metric;
 pub use crate::model::Mlp;
 pub use crate::record::{self, Row};
 pub use crate::solver::{
-    Assignment, Certificate, Closure, Domain, Enumerate, GraphMatching, GraphShortestPath,
-    GridShortestPath, KSubset, LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking,
-    Solver, SpanningTree, TravellingSalesman, WarmStart, solve_batch,
+    Assignment, BindingConstraints, Certificate, Closure, Counted, Domain, Enumerate,
+    GraphMatching, GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood,
+    PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
+    TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::train::{Adam, Learner, Training};
 pub use crate::{Error, Result};
