@@ -12,8 +12,9 @@ pub use crate::gradient::{
 };
 pub use crate::interrupt;
 pub use crate::loss::{
-    bernoulli_negative_log_likelihood, categorical_kl_to_uniform, fenchel_young, hamming_loss,
-    spo_plus,
+    FiniteDifference, bernoulli_negative_log_likelihood, categorical_kl_to_uniform, cone_aligned,
+    contrastive_map, fenchel_young, hamming_loss, listwise_ranking, noise_contrastive,
+    pairwise_ranking, perturbation_gradient, pointwise_ranking, spo_plus, squared_loss,
 };
 pub use crate::metric;
 pub use crate::model::Mlp;

@@ -20,3 +20,26 @@ pub fn hamming_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let apart = solutions + &targets - solutions * &targets * 2.0;
     Ok(apart.flatten(1, -1).sum_dim_intlist(-1, false, None))
 }
+
+/// The squared distance ‖y − y*‖² = Σ (y − y*)² between solutions y and targets y*, for each
+/// instance: shape `[batch]` for solutions `[batch, ...]`.
+///
+/// For 0/1 solutions it is the [`hamming_loss`], but its derivative by y is 2(y − y*), which is 0 at
+/// entries that agree. For ranks it is Spearman's Σd². Lower is closer.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let ranks = Tensor::from_slice2(&[[1.0, 2.0, 3.0]]);
+/// let loss = squared_loss(&ranks, &Tensor::from_slice2(&[[3.0, 2.0, 1.0]]))?;
+/// assert_eq!(loss.double_value(&[0]), 8.0);
+/// # Ok::<(), solvergrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes.
+pub fn squared_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    same_size("the targets of the squared loss", solutions, targets)?;
+    let apart = solutions - targets.detach().to_kind(solutions.kind());
+    Ok(apart.square().f_flatten(1, -1)?.sum_dim_intlist(-1, false, None))
+}
