@@ -15,16 +15,19 @@ pub use crate::gradient::{
 };
 pub use crate::interrupt;
 pub use crate::loss::{
-    RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
-    categorical_kl_to_uniform, fenchel_young, hamming_loss, recall_loss, spo_plus,
+    FiniteDifference, RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
+    categorical_kl_to_uniform, cone_aligned, contrastive_map, fenchel_young, hamming_loss,
+    listwise_ranking, noise_contrastive, pairwise_ranking, perturbation_gradient,
+    pointwise_ranking, recall_loss, spo_plus, squared_loss,
 };
 pub use crate::metric;
 pub use crate::model::Mlp;
 pub use crate::record::{self, Row};
 pub use crate::solver::{
-    Assignment, Certificate, Closure, Domain, Enumerate, GraphMatching, GraphShortestPath,
-    GridShortestPath, KSubset, LinearProgramme, Neighbourhood, PerfectMatching, Proof, Ranking,
-    Solver, SpanningTree, TravellingSalesman, WarmStart, solve_batch,
+    Assignment, BindingConstraints, Certificate, Closure, Counted, Domain, Enumerate,
+    GraphMatching, GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood,
+    PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
+    TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::train::{Adam, Learner, Training};
 pub use crate::{Error, Result};

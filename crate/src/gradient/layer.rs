@@ -3,7 +3,7 @@ use std::sync::Arc;
 use tch::{Kind, Tensor};
 
 use super::{Rule, Solved, bridge};
-use crate::solver::{Solver, solve_batch, solve_batch_warm};
+use crate::solver::{Solver, as_rows, solve_batch, solve_batch_warm};
 use crate::{Error, Result};
 
 /// A solver as one differentiable operation: y(w) forward, the rule's replacement backward.
@@ -133,14 +133,7 @@ impl SolverLayer {
 /// Costs of the solver's shape as `[..., n]`, which is what everything behind the public doors sees;
 /// none where they are so already.
 pub(crate) fn flattened(solver: &dyn Solver, costs: &Tensor) -> Option<Tensor> {
-    let (size, dimension) = (costs.size(), solver.dimension() as i64);
-    let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
-    if size.last() == Some(&dimension) || !size.ends_with(&shape) {
-        return None;
-    }
-    let mut flat = size[..size.len() - shape.len()].to_vec();
-    flat.push(dimension);
-    costs.f_reshape(&flat).ok()
+    as_rows(costs, solver.dimension(), &solver.shape())
 }
 
 /// What the solves of a batch leave, one memory per instance: see [`crate::solver::WarmStart`].

@@ -144,7 +144,7 @@ fn check_floating(what: &'static str, kind: Kind) -> Result<()> {
     }
 }
 
-fn check_positive(what: &'static str, value: f64) -> Result<f64> {
+pub(crate) fn check_positive(what: &'static str, value: f64) -> Result<f64> {
     if value.is_finite() && value > 0.0 {
         Ok(value)
     } else {

@@ -21,6 +21,29 @@ pub fn hamming_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
     Ok(per_instance(&apart))
 }
 
+/// The squared distance ‖y − y*‖² = Σ (y − y*)² between solutions y and targets y*, for each
+/// instance: shape `[batch]` for solutions `[batch, ...]`, one number for a solution `[n]`.
+///
+/// For 0/1 solutions it is the [`hamming_loss`], but its derivative by y is 2(y − y*), which is 0 at
+/// entries that agree. For ranks it is Spearman's Σd². Lower is closer.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let ranks = Tensor::from_slice2(&[[1.0, 2.0, 3.0]]);
+/// let loss = squared_loss(&ranks, &Tensor::from_slice2(&[[3.0, 2.0, 1.0]]))?;
+/// assert_eq!(loss.double_value(&[0]), 8.0);
+/// # Ok::<(), solvergrad::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes.
+pub fn squared_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    same_size("the targets of the squared loss", solutions, targets)?;
+    let apart = solutions - targets.detach().to_kind(solutions.kind());
+    Ok(per_instance(&apart.square()))
+}
+
 // The sum of all that belongs to an instance of a batch, or to the one instance of a vector.
 fn per_instance(entries: &Tensor) -> Tensor {
     let rows = if entries.dim() > 1 { entries.flatten(1, -1) } else { entries.shallow_clone() };

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::ranking::ordered;
-use super::{Enumerate, OnDevice, Solver};
+use super::{BindingConstraints, Enumerate, OnDevice, Solver, check_length};
 use crate::{Error, Result};
 
 /// argmin over k-hot vectors of length n: Y = {y in {0,1}^n : Σ y = k}.
@@ -106,6 +106,28 @@ impl Solver for KSubset {
 
     fn on_device(&self) -> Option<&dyn OnDevice> {
         Some(self)
+    }
+
+    fn binding_constraints(&self) -> Option<&dyn BindingConstraints> {
+        Some(self)
+    }
+}
+
+/// Those of {y : 0 <= y <= 1, Σ y = k}, whose vertices are the k-subsets and no others.
+impl BindingConstraints for KSubset {
+    fn binding_normals(&self, solution: &[f64]) -> Result<Vec<Vec<f64>>> {
+        check_length(self, solution)?;
+        let ones = solution.iter().filter(|&&entry| entry == 1.0).count();
+        if ones != self.k || solution.iter().any(|&entry| entry != 0.0 && entry != 1.0) {
+            let expected = format!("0 or 1, with {} ones", self.k);
+            return Err(Error::parameter("a k-subset", format!("{solution:?}"), expected));
+        }
+        let bounds = solution.iter().enumerate().map(|(index, entry)| {
+            let mut normal = vec![0.0; self.n];
+            normal[index] = 2.0 * entry - 1.0;
+            normal
+        });
+        Ok([vec![1.0; self.n], vec![-1.0; self.n]].into_iter().chain(bounds).collect())
     }
 }
 

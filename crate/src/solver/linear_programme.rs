@@ -9,7 +9,7 @@ use std::time::Duration;
 use highs::{Col, HighsModelStatus, HighsSolutionStatus, Model, RowProblem, Sense};
 use highs_sys::{HighsCallbackDataIn, HighsCallbackDataOut};
 
-use super::{Certificate, Proof, Solver};
+use super::{BindingConstraints, Certificate, Proof, Solver, check_length};
 use crate::{Error, Result};
 
 /// argmin ⟨w, y⟩ over l <= A y <= u with bounds on y, some or all of it integer.
@@ -305,6 +305,63 @@ impl Solver for LinearProgramme {
     fn certificate(&self) -> Option<&dyn Certificate> {
         Some(self)
     }
+
+    fn binding_constraints(&self) -> Option<&dyn BindingConstraints> {
+        Some(self)
+    }
+}
+
+/// The rows and bounds that are tight at a solution: up to 1e-5 of the size of their terms (Σ|a·y|,
+/// at least the largest |a|), which is more than HiGHS' tolerance and the rounding of a float32. Of
+/// integer columns they are those of the relaxation to real ones.
+impl BindingConstraints for LinearProgramme {
+    fn binding_normals(&self, solution: &[f64]) -> Result<Vec<Vec<f64>>> {
+        check_length(self, solution)?;
+        let mut normals = Vec::new();
+        for (index, column) in self.columns.iter().enumerate() {
+            let terms = [(index, 1.0)];
+            bind(&terms, column.lower, column.upper, solution, &mut normals)
+                .map_err(|value| outside("column", index, value, column.lower, column.upper))?;
+        }
+        for (index, row) in self.rows.iter().enumerate() {
+            bind(&row.terms, row.lower, row.upper, solution, &mut normals)
+                .map_err(|value| outside("row", index, value, row.lower, row.upper))?;
+        }
+        Ok(normals)
+    }
+}
+
+// Adds the normals of `lower` <= ⟨terms, solution⟩ <= `upper` that bind, or returns a value outside.
+fn bind(
+    terms: &[(usize, f64)],
+    lower: f64,
+    upper: f64,
+    solution: &[f64],
+    normals: &mut Vec<Vec<f64>>,
+) -> Result<(), f64> {
+    let (mut value, mut size, mut largest) = (0.0, 0.0f64, 0.0f64);
+    for &(index, factor) in terms {
+        value += factor * solution[index];
+        size += (factor * solution[index]).abs();
+        largest = largest.max(factor.abs());
+    }
+    let tolerance = 1e-5 * size.max(largest);
+    if !(value >= lower - tolerance && value <= upper + tolerance) {
+        return Err(value);
+    }
+    let tight = [(value <= lower + tolerance, -1.0), (value >= upper - tolerance, 1.0)];
+    for (_, sign) in tight.into_iter().filter(|&(tight, _)| tight && largest > 0.0) {
+        let mut normal = vec![0.0; solution.len()];
+        terms.iter().for_each(|&(index, factor)| normal[index] = sign * factor);
+        normals.push(normal);
+    }
+    Ok(())
+}
+
+fn outside(kind: &str, index: usize, value: f64, lower: f64, upper: f64) -> Error {
+    let expected = format!("within [{lower}, {upper}] there, as every solution is");
+    let got = format!("{value} in {kind} {index}");
+    Error::parameter("the solution of a linear programme", got, expected)
 }
 
 impl Certificate for LinearProgramme {

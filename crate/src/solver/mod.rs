@@ -13,12 +13,14 @@
 //! | graph matching | [`GraphMatching`] | any, linear and quadratic | 0/1 matches and their products | branch and bound to 10 points, above a heuristic; certificate |
 //! | linear, integer programme | [`LinearProgramme`] | any | column values | HiGHS; certificate |
 //! | a user's own | [`Closure`], [`Solver`] | | | |
+//! | any of these, with few solves | [`SolutionCache`] | its | its | looking up the best of a [`SolutionPool`] |
+//! | any of these, counted | [`Counted`] | its | its | itself |
 //!
 //! A solver never knows about gradients, and of tensors only where it works [`OnDevice`]. To add
 //! one: a file here with a type whose value *is* the instance (dimension, graph, k, ...), `impl
 //! Solver for` it (two methods), and, where all solutions can be listed, `impl Enumerate`, which
 //! brings the brute-force tests of [`crate::check`] with it. Further abilities are further traits:
-//! [`WarmStart`], [`Certificate`], [`OnDevice`].
+//! [`WarmStart`], [`Certificate`], [`OnDevice`], [`BindingConstraints`].
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -29,7 +31,9 @@ use rayon::prelude::*;
 use crate::{Error, Result};
 
 mod assignment;
+mod cache;
 mod closure;
+mod counted;
 mod graph_matching;
 mod graph_shortest_path;
 mod grid_shortest_path;
@@ -37,6 +41,7 @@ mod k_subset;
 mod linear_programme;
 mod matching;
 mod on_device;
+mod pool;
 mod qaplib;
 mod ranking;
 mod spanning_tree;
@@ -44,7 +49,9 @@ mod travelling_salesman;
 mod tsplib;
 
 pub use assignment::Assignment;
+pub use cache::SolutionCache;
 pub use closure::Closure;
+pub use counted::Counted;
 pub use graph_matching::GraphMatching;
 pub use graph_shortest_path::GraphShortestPath;
 pub use grid_shortest_path::{GridShortestPath, Neighbourhood};
@@ -52,6 +59,9 @@ pub use k_subset::KSubset;
 pub use linear_programme::LinearProgramme;
 pub use matching::PerfectMatching;
 pub use on_device::OnDevice;
+pub(crate) use on_device::check_shape;
+pub use pool::SolutionPool;
+pub(crate) use pool::{as_rows, values_of};
 pub use qaplib::{Qaplib, read_qaplib};
 pub use ranking::Ranking;
 pub use spanning_tree::SpanningTree;
@@ -144,6 +154,11 @@ pub trait Solver: Debug + Send + Sync + 'static {
     fn on_device(&self) -> Option<&dyn OnDevice> {
         None
     }
+
+    /// The solver as one with [`BindingConstraints`], if it is one.
+    fn binding_constraints(&self) -> Option<&dyn BindingConstraints> {
+        None
+    }
 }
 
 /// A solver that finds a solution faster from what a solve of nearby costs has left.
@@ -195,6 +210,32 @@ impl Proof {
         let gap = self.gap();
         gap == 0.0 || self.complete && gap.is_finite() && gap <= 1e-9 * size
     }
+}
+
+/// A solver whose solutions lie in a polyhedron {y : ⟨a, y⟩ <= b for each (a, b)}, which it describes
+/// around each of them.
+pub trait BindingConstraints: Solver {
+    /// The outward normals a of the constraints that hold at `solution` with equality, ⟨a, y⟩ = b,
+    /// in no unit. An equation gives two, a and −a.
+    ///
+    /// `solution` minimises ⟨w, y⟩ over the polyhedron exactly where −w is a sum of them with
+    /// weights >= 0 (Farkas). Where the polyhedron has further vertices, as the linear relaxation
+    /// of an integer programme may, y(w) is not always such a minimiser.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for another length, [`Error::Parameter`] for a `solution` outside the
+    /// polyhedron.
+    ///
+    /// ```
+    /// use solvergrad::prelude::*;
+    ///
+    /// // x + y <= 3 within [0, 2]: at (2, 1) the row and a bound of x bind.
+    /// let programme = LinearProgramme::continuous(2, 0.0, 2.0)?
+    ///     .with_row(&[(0, 1.0), (1, 1.0)], f64::NEG_INFINITY, 3.0)?;
+    /// assert_eq!(programme.binding_normals(&[2.0, 1.0])?, [[1.0, 0.0], [1.0, 1.0]]);
+    /// # Ok::<(), solvergrad::Error>(())
+    /// ```
+    fn binding_normals(&self, solution: &[f64]) -> Result<Vec<Vec<f64>>>;
 }
 
 /// A solver that can list its whole solution set, for brute force and exact expectations.
@@ -337,6 +378,18 @@ pub(crate) fn check_instance(solver: &dyn Solver, cost: &[f64]) -> Result<()> {
         });
     }
     check_costs(solver, cost)
+}
+
+/// Whether `solution` has the length of the solver's solutions.
+pub(crate) fn check_length(solver: &dyn Solver, solution: &[f64]) -> Result<()> {
+    if solution.len() == solver.dimension() {
+        return Ok(());
+    }
+    Err(Error::Shape {
+        what: "a solution",
+        got: format!("[{}]", solution.len()),
+        expected: format!("[{}], the dimension of {solver:?}", solver.dimension()),
+    })
 }
 
 /// The factor that keeps sums of up to 2³² costs, of which `largest` is the largest, finite.

@@ -55,7 +55,7 @@ impl OnDevice for Ranking {
     }
 }
 
-fn check_shape(solver: &dyn Solver, costs: &Tensor) -> Result<()> {
+pub(crate) fn check_shape(solver: &dyn Solver, costs: &Tensor) -> Result<()> {
     if costs.size().last() == Some(&(solver.dimension() as i64)) {
         return Ok(());
     }
