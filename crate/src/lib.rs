@@ -34,6 +34,7 @@ pub mod model;
 pub mod solver;
 
 pub mod gradient;
+pub mod relaxation;
 
 pub mod loss;
 pub mod metric;

@@ -9,7 +9,7 @@ mod likelihood;
 mod solution;
 mod spo_plus;
 
-pub use fenchel_young::fenchel_young;
+pub use fenchel_young::{fenchel_young, fenchel_young_regularised};
 pub use likelihood::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
 pub use solution::hamming_loss;
 pub use spo_plus::spo_plus;
