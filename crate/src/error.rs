@@ -89,6 +89,21 @@ pub enum Error {
         /// What no solution is below.
         lower_bound: f64,
     },
+    /// A regularised problem came to its limit of solver calls with too large a duality gap.
+    #[error(
+        "the regularised solver stopped at instance {row} after {calls} solver calls with a duality gap \
+         of {gap}, where {enough} is small enough; raise its limit of calls, or loosen its tolerance"
+    )]
+    NotConverged {
+        /// Instance within the batch.
+        row: usize,
+        /// Solver calls made.
+        calls: usize,
+        /// The duality gap reached.
+        gap: f64,
+        /// The duality gap at which it would have ended.
+        enough: f64,
+    },
     /// A projection that normalises met an instance of norm zero, where it has no value.
     #[error(
         "projection {projection} is undefined for instance {row}: its norm is 0 up to rounding (all \

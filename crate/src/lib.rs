@@ -34,10 +34,12 @@ pub mod model;
 pub mod solver;
 
 pub mod gradient;
+pub mod relaxation;
 
 pub mod loss;
 pub mod metric;
 pub mod record;
+pub mod registry;
 pub mod train;
 
 pub mod display;

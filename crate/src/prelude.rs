@@ -10,19 +10,22 @@ pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
     AdaptiveImplicitMle, Baseline, Blackbox, Conditioning, ControlVariate, Identity, ImplicitMle,
     ImplicitMleScale, Lpgd, LpgdSide, Margin, MarginSchedule, Noise, Order, Perturbation,
-    Perturbed, Plane, Projection, Rule, ScoreFunction, SolverLayer, StraightThrough,
-    SumOfGammaScale, derive_seed,
+    Perturbed, Plane, Projection, RegularisedFrankWolfe, RegularisedSolution, Rule, ScoreFunction,
+    SolverLayer, StraightThrough, SumOfGammaScale, derive_seed, minimise_regularised,
 };
 pub use crate::interrupt;
 pub use crate::loss::{
     FiniteDifference, RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
-    categorical_kl_to_uniform, cone_aligned, contrastive_map, fenchel_young, hamming_loss,
-    listwise_ranking, noise_contrastive, pairwise_ranking, perturbation_gradient,
-    pointwise_ranking, recall_loss, spo_plus, squared_loss,
+    categorical_kl_to_uniform, cone_aligned, contrastive_map, fenchel_young,
+    fenchel_young_regularised, hamming_loss, listwise_ranking, noise_contrastive, pairwise_ranking,
+    perturbation_gradient, pointwise_ranking, recall_loss, spo_plus, squared_loss,
 };
 pub use crate::metric;
 pub use crate::model::Mlp;
 pub use crate::record::{self, Row};
+pub use crate::relaxation::{
+    GumbelSoftmax, L2xSampler, RelaxedSubset, Simple, soft_rank, soft_sort,
+};
 pub use crate::solver::{
     Assignment, BindingConstraints, Certificate, Closure, Counted, Domain, Enumerate,
     GraphMatching, GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood,

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use super::{Rule, Solved, bridge};
 use crate::solver::{Solver, as_rows, solve_batch, solve_batch_warm};
@@ -144,12 +144,8 @@ pub(crate) fn solve_once(solver: &dyn Solver, costs: &Tensor) -> Result<Tensor> 
     solve_tensor(solver, costs, None)
 }
 
-/// y(w) for a tensor of costs, without a graph.
-pub(super) fn solve_tensor(
-    solver: &dyn Solver,
-    costs: &Tensor,
-    memory: Option<&mut Memory>,
-) -> Result<Tensor> {
+/// Whether `costs` are instances of the solver, `[..., n]` of a floating-point kind.
+pub(super) fn check_shape(solver: &dyn Solver, costs: &Tensor) -> Result<()> {
     let size = costs.size();
     let dimension = solver.dimension();
     let shape: Vec<i64> = solver.shape().into_iter().map(|side| side as i64).collect();
@@ -169,22 +165,38 @@ pub(super) fn solve_tensor(
             ),
         });
     }
+    Ok(())
+}
+
+/// y(w) for a tensor of costs, without a graph.
+pub(super) fn solve_tensor(
+    solver: &dyn Solver,
+    costs: &Tensor,
+    memory: Option<&mut Memory>,
+) -> Result<Tensor> {
+    check_shape(solver, costs)?;
     if let Some(solver) = solver.on_device() {
         return solver.solve_tensor(&costs.detach());
     }
     // Double holds every float32 exactly, so the order of costs, hence the solution, is the same.
-    let flat =
-        costs.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double).contiguous().view(-1);
-    let flat = Vec::<f64>::try_from(&flat)?;
+    let flat = host_values(costs)?;
     let solutions = match (solver.warm_start(), memory) {
         (Some(solver), Some(memory)) => {
-            memory.resize(flat.len() / dimension, Vec::new());
+            memory.resize(flat.len() / solver.dimension(), Vec::new());
             solve_batch_warm(solver, &flat, memory)?
         }
         _ => solve_batch(solver, &flat)?,
     };
-    Ok(Tensor::from_slice(&solutions)
-        .view(&size[..])
-        .to_kind(costs.kind())
-        .to_device(costs.device()))
+    Ok(tensor_like(&solutions, costs))
+}
+
+/// The values of `tensor`, in float64 on the host.
+pub(crate) fn host_values(tensor: &Tensor) -> Result<Vec<f64>> {
+    let tensor = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Double);
+    Ok(Vec::<f64>::try_from(tensor.contiguous().view(-1))?)
+}
+
+/// `values` as a tensor of the shape, kind and device of `like`.
+pub(crate) fn tensor_like(values: &[f64], like: &Tensor) -> Tensor {
+    Tensor::from_slice(values).view_as(like).to_kind(like.kind()).to_device(like.device())
 }

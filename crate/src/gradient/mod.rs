@@ -14,11 +14,12 @@
 //! | [`Blackbox`] | (y(w + λg) − y(w)) / λ | 1 | Vlastelica et al. 2020, eq. 4 |
 //! | [`ImplicitMle`] | y(w + λg) − y(w), optionally / λ | 1 | Niepert et al. 2021, alg. 1 |
 //! | [`AdaptiveImplicitMle`] | (y(w + λg) − y(w)) / λ with λ = α‖w‖/‖g‖, α adapted | 1, or 2 | Minervini et al. 2023, alg. 1 |
-//! | [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
+//! | [`Lpgd`] | (y(w + τg) − y(w − τg)) / 2τ, or one side of it; optionally near y(w) | 1 or 2 | Paulus et al. 2024, eq. 6-8 |
 //! | [`StraightThrough`] | −(s/τ)(p∘g − p⟨p, g⟩), p = softmax(−w/τ), s = Σy | 0 | Bengio et al. 2013 |
 //!
 //! [`Perturbed`] and [`ScoreFunction`] are layers of their own: their forward pass is a mean over noise,
-//! and their gradient needs that noise.
+//! and their gradient needs that noise. [`RegularisedFrankWolfe`] is one, too: its forward pass is the minimum
+//! with a quadratic regulariser over the convex hull of the solutions, and its gradient the exact one.
 //!
 //! To add a rule: a file here with `impl Rule for` a value type, and a row in this table.
 
@@ -33,6 +34,7 @@ mod adaptive;
 mod blackbox;
 pub(crate) mod bridge;
 mod conditioning;
+mod frank_wolfe;
 mod identity;
 mod implicit_mle;
 mod layer;
@@ -49,12 +51,14 @@ pub use blackbox::Blackbox;
 pub use bridge::replace_gradient;
 pub(crate) use bridge::{WaitCounter, adam_step, clear_gradients};
 pub use conditioning::{Conditioning, Order};
+pub use frank_wolfe::{RegularisedFrankWolfe, RegularisedSolution, minimise_regularised};
 pub use identity::Identity;
 pub use implicit_mle::{ImplicitMle, ImplicitMleScale};
 pub use layer::SolverLayer;
-pub(crate) use layer::{flattened, solve_once as solve_tensor};
+pub(crate) use layer::{flattened, host_values, solve_once as solve_tensor, tensor_like};
 pub use lpgd::{Lpgd, LpgdSide};
 pub use margin::{Margin, MarginSchedule};
+pub(crate) use noise::fill;
 pub use noise::{Noise, SumOfGammaScale, derive_seed};
 pub(crate) use perturbed::Samples;
 pub use perturbed::{ControlVariate, Perturbation, Perturbed};
@@ -128,15 +132,20 @@ impl Solved<'_> {
     /// Where the solver needs costs >= 0, the perturbed costs are projected onto that domain:
     /// max(w + λg, 0), as in the code of Vlastelica et al. for shortest paths and matching.
     pub fn interpolate(&self, lambda: f64, gradient: &Tensor) -> Result<Tensor> {
-        let mut perturbed = self.costs + gradient * lambda;
-        if self.solver.domain() == crate::solver::Domain::NonNegative {
-            perturbed = perturbed.clamp_min(0.0);
+        Ok(self.solve_again(&self.moved(lambda, gradient))? - self.solutions)
+    }
+
+    // w + λ·`gradient` on the solver's domain.
+    fn moved(&self, lambda: f64, gradient: &Tensor) -> Tensor {
+        let moved = self.costs + gradient * lambda;
+        match self.solver.domain() {
+            crate::solver::Domain::NonNegative => moved.clamp_min(0.0),
+            crate::solver::Domain::Finite => moved,
         }
-        Ok(self.solve_again(&perturbed)? - self.solutions)
     }
 }
 
-fn check_floating(what: &'static str, kind: Kind) -> Result<()> {
+pub(crate) fn check_floating(what: &'static str, kind: Kind) -> Result<()> {
     if matches!(kind, Kind::Float | Kind::Double | Kind::Half | Kind::BFloat16) {
         Ok(())
     } else {

@@ -143,7 +143,7 @@ fn sum_of_gamma(
 }
 
 // Every block has its own stream of the generator: the values do not depend on who draws them.
-pub(super) fn fill(
+pub(crate) fn fill(
     count: usize,
     seed: u64,
     draw: impl Fn(&mut ChaCha8Rng) -> f64 + Sync,

@@ -80,11 +80,19 @@ impl Perturbed {
     /// # Errors
     /// [`Error::Parameter`] unless σ is finite and > 0 and there is a sample.
     pub fn new(solver: impl Solver, sigma: f64, samples: usize) -> Result<Self> {
+        Self::shared(Arc::new(solver), sigma, samples)
+    }
+
+    /// The same for a solver chosen at run time.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn shared(solver: Arc<dyn Solver>, sigma: f64, samples: usize) -> Result<Self> {
         if samples == 0 {
             return Err(Error::parameter("number of samples of Perturbed", samples, ">= 1"));
         }
         Ok(Self {
-            solver: Arc::new(solver),
+            solver,
             sigma: check_positive("sigma of Perturbed", sigma)?,
             samples,
             perturbation: Perturbation::Additive,

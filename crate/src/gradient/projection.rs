@@ -130,8 +130,8 @@ fn norm_of(costs: &Tensor) -> Result<Tensor> {
 /// use solvergrad::prelude::*;
 ///
 /// let plane = Plane::new(&[1.0, 1.0, 0.0])?;
-/// let projected: Vec<f64> = plane.apply(&Tensor::from_slice(&[3.0, 1.0, 2.0]))?.try_into()?;
-/// assert_eq!(projected, [1.0, -1.0, 2.0]);
+/// let projected = plane.apply(&Tensor::from_slice(&[3.0, 1.0, 2.0]))?;
+/// assert!(projected.allclose(&Tensor::from_slice(&[1.0, -1.0, 2.0]), 1e-12, 1e-12, false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -57,8 +59,16 @@ impl ScoreFunction {
     /// # Errors
     /// [`Error::Parameter`] unless σ is finite and > 0 and there is a sample.
     pub fn new(solver: impl Solver, sigma: f64, samples: usize) -> Result<Self> {
+        Self::shared(Arc::new(solver), sigma, samples)
+    }
+
+    /// The same for a solver chosen at run time.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn shared(solver: Arc<dyn Solver>, sigma: f64, samples: usize) -> Result<Self> {
         let baseline = if samples > 1 { Baseline::LeaveOneOut } else { Baseline::None };
-        Ok(Self { perturbed: Perturbed::new(solver, sigma, samples)?, sigma, samples, baseline })
+        Ok(Self { perturbed: Perturbed::shared(solver, sigma, samples)?, sigma, samples, baseline })
     }
 
     /// The same with another baseline.

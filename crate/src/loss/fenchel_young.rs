@@ -2,7 +2,7 @@ use tch::Tensor;
 
 use super::same_size;
 use crate::Result;
-use crate::gradient::{Perturbed, Samples, flattened};
+use crate::gradient::{Perturbed, RegularisedFrankWolfe, Samples, flattened};
 
 /// The Fenchel-Young loss of a perturbed optimiser, for each instance: shape `[...]` for costs
 /// `[..., n]`, or `[...]` and the solver's [`shape`](crate::solver::Solver::shape).
@@ -34,4 +34,48 @@ pub fn fenchel_young(
     let linear = predicted * (solutions.detach() - &mean);
     let constant = predicted.detach() * mean - value;
     Ok((linear + constant).sum_dim_intlist(-1, false, None))
+}
+
+/// The Fenchel-Young loss of a regularised solver, for each instance: shape `[...]` for costs
+/// `[..., n]`, or `[...]` and the solver's [`shape`](crate::solver::Solver::shape).
+///
+/// ℓ(w; y*) = ⟨w, y*⟩ + (λ/2)‖y*‖² − min over y in conv(Y) of [⟨w, y⟩ + (λ/2)‖y‖²] >= 0
+///
+/// for predicted costs w = `predicted` and the solution y* = `solutions` to be imitated, a point of
+/// conv(Y). Its gradient is y* − ŷ(w), ŷ the layer's forward pass. It is convex, at least
+/// (λ/2)‖y* − ŷ‖², and 0 exactly where ŷ(w) = y*. The layer's solver calls, none backward.
+///
+/// Source: Blondel, Martins, Niculae 2020, definition 2 and proposition 2 (there for maximisation);
+/// Niculae et al. 2018 (the SparseMAP loss).
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes, and those of
+/// [`RegularisedFrankWolfe::forward`].
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let layer = RegularisedFrankWolfe::new(KSubset::new(2, 1)?, 1.0)?;
+/// let truth = Tensor::from_slice(&[1.0, 0.0]);
+/// let undecided = Tensor::from_slice(&[0.0, 0.0]); // ŷ = (½, ½): ½ − ¼
+/// let loss = fenchel_young_regularised(&layer, &undecided, &truth)?;
+/// assert!((loss.double_value(&[]) - 0.25).abs() < 1e-12);
+/// let clear = Tensor::from_slice(&[0.0, 1.0]); // a margin of λ is enough
+/// assert_eq!(fenchel_young_regularised(&layer, &clear, &truth)?.double_value(&[]), 0.0);
+/// # Ok::<(), solvergrad::Error>(())
+/// ```
+pub fn fenchel_young_regularised(
+    layer: &RegularisedFrankWolfe,
+    predicted: &Tensor,
+    solutions: &Tensor,
+) -> Result<Tensor> {
+    same_size("the solutions of the Fenchel-Young loss", predicted, solutions)?;
+    if let Some(flat) = flattened(layer.solver(), predicted) {
+        return fenchel_young_regularised(layer, &flat, &solutions.reshape_as(&flat));
+    }
+    let solutions = solutions.detach().to_kind(predicted.kind());
+    let found = layer.forward(&predicted.detach())?;
+    // The minimum is attained at `found`, a constant: its gradient is that of the product.
+    let squares = (solutions.square() - found.square()) * (layer.lambda() / 2.0);
+    Ok((predicted * (solutions - found) + squares).sum_dim_intlist(-1, false, None))
 }

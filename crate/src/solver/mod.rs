@@ -340,14 +340,14 @@ fn in_parallel<T: Send>(
 
 /// The error of the first instance that has one, whichever thread comes upon it.
 #[derive(Default)]
-struct FirstError {
+pub(crate) struct FirstError {
     /// Instances from this one on, counted from 1, need not be solved; 0 where none has failed.
     row: AtomicUsize,
     error: Mutex<Option<(usize, Error)>>,
 }
 
 impl FirstError {
-    fn try_row(&self, row: usize, solve: impl FnOnce() -> Result<()>) {
+    pub(crate) fn try_row(&self, row: usize, solve: impl FnOnce() -> Result<()>) {
         let failed = self.row.load(Ordering::Relaxed);
         if failed != 0 && failed <= row {
             return;
@@ -362,7 +362,7 @@ impl FirstError {
         }
     }
 
-    fn result(self) -> Result<()> {
+    pub(crate) fn result(self) -> Result<()> {
         let first = self.error.into_inner().unwrap_or_else(PoisonError::into_inner);
         first.map_or(Ok(()), |(_, error)| Err(error))
     }
