@@ -20,6 +20,8 @@
 //! [`Perturbed`] and [`ScoreFunction`] are layers of their own: their forward pass is a mean over noise,
 //! and their gradient needs that noise.
 //!
+//! Other libraries scale, sign and average some of these otherwise: see [`conventions`].
+//!
 //! To add a rule: a file here with `impl Rule for` a value type, and a row in this table.
 
 use std::fmt::Debug;
@@ -43,6 +45,9 @@ mod perturbed;
 mod projection;
 mod score_function;
 mod straight_through;
+
+#[doc = include_str!("conventions.md")]
+pub mod conventions {}
 
 pub use adaptive::AdaptiveImplicitMle;
 pub use blackbox::Blackbox;
