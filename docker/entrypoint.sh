@@ -39,6 +39,13 @@ current() {
   (cd /lab && mold -run cargo --offline build --quiet -p solvergrad)
 }
 
+cargo_ready() {
+  cd /lab
+  /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
+  # As for documentation examples (test.sh): where Rust's own library and libstack.so are.
+  export LD_LIBRARY_PATH=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug/deps:$(rustc --print target-libdir):$LD_LIBRARY_PATH
+}
+
 case ${1:-lab} in
 lab)
   # The server's own words name the port inside the container: it is given a token, which it then
@@ -56,11 +63,14 @@ lab)
   ;;
 test) exec /lab/docker/test.sh "${@:2}" ;;
 bench)
-  cd /lab
-  /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
-  # As for documentation examples (test.sh): where Rust's own library and libstack.so are.
-  export LD_LIBRARY_PATH=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug/deps:$(rustc --print target-libdir):$LD_LIBRARY_PATH
+  cargo_ready
   exec mold -run cargo --offline bench --quiet --profile dev -p solvergrad --bench solver -- "${@:2}"
+  ;;
+cross-check)
+  # Python's packages bring their libraries; those of the image may be others.
+  LD_LIBRARY_PATH='' python3 /lab/docker/cross_check.py --out /tmp/peers.json
+  cargo_ready
+  SOLVERGRAD_PEERS_FILE=/tmp/peers.json exec mold -run cargo --offline test --quiet -p solvergrad --test peers
   ;;
 bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;

@@ -17,8 +17,9 @@ pub use crate::interrupt;
 pub use crate::loss::{
     FiniteDifference, RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
     categorical_kl_to_uniform, cone_aligned, contrastive_map, fenchel_young,
-    fenchel_young_regularised, hamming_loss, listwise_ranking, noise_contrastive, pairwise_ranking,
-    perturbation_gradient, pointwise_ranking, recall_loss, spo_plus, squared_loss,
+    fenchel_young_regularised, fenchel_young_with_noise, hamming_loss, listwise_ranking,
+    noise_contrastive, pairwise_ranking, perturbation_gradient, pointwise_ranking, recall_loss,
+    spo_plus, squared_loss,
 };
 pub use crate::metric;
 pub use crate::model::Mlp;

@@ -117,7 +117,10 @@ fn every_row_learns() {
             // its own for each instance often nothing changes.
             let may_stay = method.name == "lpgd-upper";
             assert!(before > 0.0, "{name}");
-            assert!(after < before || may_stay && after == before, "{method:?} on {name}: {before} -> {after}");
+            assert!(
+                after < before || may_stay && after == before,
+                "{method:?} on {name}: {before} -> {after}"
+            );
         }
     }
 }

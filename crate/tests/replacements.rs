@@ -108,6 +108,90 @@ fn the_perturbed_gradient_is_the_formula_with_the_same_noise() {
 }
 
 #[test]
+fn a_seed_is_its_noise_given() {
+    let grid = || GridShortestPath::new(2, 3).unwrap();
+    let best = SolverLayer::new(grid(), Identity)
+        .forward(&random(&[5, 2, 3], Kind::Float, 60).abs())
+        .unwrap();
+    for perturbation in [Perturbation::Additive, Perturbation::Multiplicative] {
+        let layer = Perturbed::new(grid(), 0.3, 9).unwrap().with_perturbation(perturbation);
+        // Costs far from 0, which noise does not take below it.
+        let w = random(&[5, 2, 3], Kind::Float, 61).abs() + 3.0;
+        let noise = layer.noise(&w, 4).unwrap();
+        assert_eq!(noise.size(), [9, 5, 2, 3]);
+        let gradients = |given: Option<&Tensor>| {
+            let costs = w.detach().set_requires_grad(true);
+            let (mean, loss) = match given {
+                None => (layer.forward(&costs, 4), fenchel_young(&layer, &costs, &best, 4)),
+                Some(noise) => (
+                    layer.forward_with_noise(&costs, noise),
+                    fenchel_young_with_noise(&layer, &costs, &best, noise),
+                ),
+            };
+            let (mean, loss) = (mean.unwrap(), loss.unwrap());
+            let g = random(&[5, 2, 3], Kind::Float, 62);
+            ((&mean * g).sum(Kind::Float) + loss.sum(Kind::Float)).backward();
+            (mean.detach(), loss.detach(), costs.grad())
+        };
+        let (a, b) = (gradients(None), gradients(Some(&noise)));
+        assert!(a.0.equal(&b.0) && a.1.equal(&b.1) && a.2.equal(&b.2), "{perturbation:?}");
+        // Noise of another kind is converted; another noise is another sample.
+        assert!(a.2.equal(&gradients(Some(&noise.to_kind(Kind::Double))).2));
+        assert!(!a.2.equal(&gradients(Some(&-&noise)).2), "{perturbation:?}");
+        for bad in [noise.narrow(0, 0, 8), noise.view([5, 9, 2, 3]), noise.view([9, 5, 6])] {
+            let message = layer.forward_with_noise(&w, &bad).unwrap_err().to_string();
+            assert!(message.contains("[9, 5, 2, 3]") && message.contains("noise"), "{message}");
+            assert!(fenchel_young_with_noise(&layer, &w, &best, &bad).is_err());
+            let message = layer.forward_with_score(&w, &noise, &bad).unwrap_err().to_string();
+            assert!(message.contains("score"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn noise_between_forward_and_backward_is_what_was_solved_with() {
+    let layer = Perturbed::new(KSubset::new(6, 2).unwrap(), 0.7, 9).unwrap();
+    let gradient = |overwrite: bool| {
+        let costs = random(&[5, 6], Kind::Double, 63).set_requires_grad(true);
+        let mut noise = layer.noise(&costs, 5).unwrap();
+        let loss = layer.forward_with_noise(&costs, &noise).unwrap().square().sum(Kind::Double);
+        if overwrite {
+            let _ = noise.zero_();
+        }
+        loss.backward();
+        costs.grad()
+    };
+    assert!(gradient(true).equal(&gradient(false)));
+}
+
+#[test]
+fn gumbel_noise_with_its_score_has_the_jacobian_of_the_softmax() {
+    // argmin w − σG is a sample of softmax(−w/σ).
+    let (sigma, count) = (1.7, 400_000);
+    let row = Tensor::from_slice(&[0.3, -1.0, 1.2, 0.0]);
+    let noise = -Noise::Gumbel { temperature: 1.0 }
+        .sample(&[count, 4], Kind::Double, Device::Cpu, 3)
+        .unwrap();
+    let g = Tensor::from_slice(&[1.0, -2.0, 0.5, 3.0]);
+    let exact = row.copy().set_requires_grad(true);
+    let softmax = (&exact / -sigma).softmax(-1, None);
+    softmax.dot(&g).backward();
+    for control in [ControlVariate::None, ControlVariate::LeaveOneOut] {
+        let layer = Perturbed::new(KSubset::new(4, 1).unwrap(), sigma, count as usize)
+            .and_then(|layer| layer.with_control_variate(control))
+            .unwrap();
+        let costs = row.copy().set_requires_grad(true);
+        let score = noise.exp() - 1.0;
+        let mean = layer.forward_with_score(&costs, &noise, &score).unwrap();
+        let error = (&mean - &softmax).abs().max().double_value(&[]);
+        assert!(error < 0.005, "{control:?} {error}");
+        mean.dot(&g).backward();
+        let error = (costs.grad() - exact.grad()).abs().max().double_value(&[]);
+        assert!(error < 0.015, "{control:?} {error}: {} {}", costs.grad(), exact.grad());
+    }
+}
+
+#[test]
 fn multiplicative_noise_keeps_signs_and_means() {
     let seen = std::sync::Arc::new(std::sync::Mutex::new((0.0, 0)));
     let keep = std::sync::Arc::clone(&seen);

@@ -21,6 +21,8 @@
 //! and their gradient needs that noise. [`RegularisedFrankWolfe`] is one, too: its forward pass is the minimum
 //! with a quadratic regulariser over the convex hull of the solutions, and its gradient the exact one.
 //!
+//! Other libraries scale, sign and average some of these otherwise: see [`conventions`].
+//!
 //! To add a rule: a file here with `impl Rule for` a value type, and a row in this table.
 
 use std::fmt::Debug;
@@ -45,6 +47,9 @@ mod perturbed;
 mod projection;
 mod score_function;
 mod straight_through;
+
+#[doc = include_str!("conventions.md")]
+pub mod conventions {}
 
 pub use adaptive::AdaptiveImplicitMle;
 pub use blackbox::Blackbox;

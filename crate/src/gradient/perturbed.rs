@@ -66,9 +66,8 @@ pub struct Perturbed {
     control: ControlVariate,
 }
 
-/// The samples of a batch: noise, moved costs and their solutions, each `[samples, ..., n]`.
+/// The samples of a batch: moved costs and their solutions, each `[samples, ..., n]`.
 pub(crate) struct Samples {
-    pub noise: Tensor,
     pub costs: Tensor,
     pub solutions: Tensor,
 }
@@ -116,30 +115,61 @@ impl Perturbed {
         Ok(Self { control, ..self })
     }
 
-    pub(crate) fn sample(&self, costs: &Tensor, seed: u64) -> Result<Samples> {
+    /// The noise Z that [`forward`](Self::forward) draws for `costs` by `seed`: standard normal, of
+    /// shape `[samples, ..., n]` for costs `[..., n]`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an integer kind.
+    pub fn noise(&self, costs: &Tensor, seed: u64) -> Result<Tensor> {
         check_floating("the kind of the costs", costs.kind())?;
+        let values = fill(costs.numel() * self.samples, seed, |rng| StandardNormal.sample(rng));
+        Ok(Tensor::from_slice(&values)
+            .view(&self.shape_of_noise(costs)[..])
+            .to_kind(costs.kind())
+            .to_device(costs.device()))
+    }
+
+    pub(crate) fn shape_of_noise(&self, costs: &Tensor) -> Vec<i64> {
+        let mut shape = costs.size();
+        shape.insert(0, self.samples as i64);
+        shape
+    }
+
+    /// `noise` as one that fits `costs`, in their kind and on their device.
+    pub(crate) fn fitting(
+        &self,
+        what: &'static str,
+        costs: &Tensor,
+        noise: &Tensor,
+    ) -> Result<Tensor> {
+        check_floating("the kind of the costs", costs.kind())?;
+        let expected = self.shape_of_noise(costs);
+        if noise.size() != expected {
+            return Err(Error::Shape {
+                what,
+                got: format!("{:?}", noise.size()),
+                expected: format!("{expected:?}, [samples, ..., n] for the costs [..., n]"),
+            });
+        }
+        Ok(noise.detach().to_kind(costs.kind()).to_device(costs.device()))
+    }
+
+    /// The samples of `costs`, `[..., n]`, moved by `noise` that [fits](Self::fitting) them.
+    pub(crate) fn sample(&self, costs: &Tensor, noise: &Tensor) -> Result<Samples> {
         let costs = costs.detach();
         let multiplicative = self.perturbation == Perturbation::Multiplicative;
         if multiplicative && costs.eq(0.0).any().int64_value(&[]) != 0 {
             let expected = "not 0, which no factor moves; use additive noise, or costs > 0";
             return Err(Error::parameter("a cost under multiplicative noise", 0, expected));
         }
-        let mut shape = costs.size();
-        shape.insert(0, self.samples as i64);
-        let count = costs.numel() * self.samples;
-        let values = fill(count, seed, |rng| StandardNormal.sample(rng));
-        let noise = Tensor::from_slice(&values)
-            .view(&shape[..])
-            .to_kind(costs.kind())
-            .to_device(costs.device());
         let moved = match self.perturbation {
-            Perturbation::Additive => &costs + &noise * self.sigma,
+            Perturbation::Additive => &costs + noise * self.sigma,
             Perturbation::Multiplicative => {
-                &costs * (&noise * self.sigma - self.sigma * self.sigma / 2.0).exp()
+                &costs * (noise * self.sigma - self.sigma * self.sigma / 2.0).exp()
             }
         };
         let solutions = layer::solve_tensor(&*self.solver, &moved, None)?;
-        Ok(Samples { noise, costs: moved, solutions })
+        Ok(Samples { costs: moved, solutions })
     }
 
     /// ∂wₛ/∂w for moved costs wₛ.
@@ -162,10 +192,54 @@ impl Perturbed {
     /// As [`SolverLayer::forward`](super::SolverLayer::forward); [`Error::Parameter`] for a cost of
     /// 0 under multiplicative noise.
     pub fn forward(&self, costs: &Tensor, seed: u64) -> Result<Tensor> {
+        self.forward_with_noise(costs, &self.noise(costs, seed)?)
+    }
+
+    /// The same with given standard normal noise Z of shape `[samples, ..., n]`, such as that of
+    /// [`noise`](Self::noise), for costs of shape `[..., n]`: common random numbers, which compare
+    /// two models or two costs on the same samples.
+    ///
+    /// ```
+    /// use solvergrad::prelude::*;
+    ///
+    /// let layer = Perturbed::new(KSubset::new(3, 1)?, 0.5, 100)?;
+    /// let costs = Tensor::from_slice(&[1.0, 1.2, 3.0]);
+    /// let noise = layer.noise(&costs, 7)?;
+    /// assert!(layer.forward_with_noise(&costs, &noise)?.equal(&layer.forward(&costs, 7)?));
+    /// # Ok::<(), solvergrad::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`forward`](Self::forward); [`Error::Shape`] for noise of another shape.
+    pub fn forward_with_noise(&self, costs: &Tensor, noise: &Tensor) -> Result<Tensor> {
+        self.forward_with_score(costs, noise, noise)
+    }
+
+    /// The same with noise Z of any differentiable density p, and its score −∇ln p(Z), of the shape
+    /// of the noise; for the standard normal density that is Z itself.
+    ///
+    /// The gradient takes the score in place of Z: 1/(Sσ) Σₛ ⟨y(wₛ) − bₛ, g⟩ (−∇ln p(Zₛ)). Negative
+    /// Gumbel noise, Z = −G with score exp(Z) − 1, and one entry chosen of n make ȳ(w) the
+    /// softmax(−w/σ).
+    ///
+    /// Source: Berthet et al. 2020, prop. 3.1, where the score is ∇ν(Z).
+    ///
+    /// # Errors
+    /// Those of [`forward_with_noise`](Self::forward_with_noise).
+    pub fn forward_with_score(
+        &self,
+        costs: &Tensor,
+        noise: &Tensor,
+        score: &Tensor,
+    ) -> Result<Tensor> {
+        let noise = self.fitting("the noise of Perturbed", costs, noise)?;
+        let score = self.fitting("the score of the noise", costs, score)?;
         if let Some(flat) = layer::flattened(&*self.solver, costs) {
-            return Ok(self.forward(&flat, seed)?.view_as(costs));
+            let shape = self.shape_of_noise(&flat);
+            let (noise, score) = (noise.reshape(&shape[..]), score.reshape(&shape[..]));
+            return Ok(self.forward_with_score(&flat, &noise, &score)?.view_as(costs));
         }
-        let Samples { noise, solutions, .. } = self.sample(costs, seed)?;
+        let Samples { solutions, .. } = self.sample(costs, &noise)?;
         let mean = solutions.mean_dim(0, false, None);
         if !costs.requires_grad() {
             return Ok(mean);
@@ -183,9 +257,11 @@ impl Perturbed {
             Perturbation::Additive => costs.ones_like(),
             Perturbation::Multiplicative => costs.detach().reciprocal(),
         } / (samples * self.sigma);
+        // A copy: the score is the caller's, who may draw into it anew before the backward pass.
+        let score = score.copy();
         bridge::replace_gradient(costs, &mean, move |gradient| {
             let along = (&centred * gradient).sum_dim_intlist(-1, true, None);
-            Ok((along * &noise).sum_dim_intlist(0, false, None) * &scale)
+            Ok((along * &score).sum_dim_intlist(0, false, None) * &scale)
         })
     }
 }

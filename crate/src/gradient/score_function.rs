@@ -103,7 +103,8 @@ impl ScoreFunction {
         let mut shape = costs.size();
         shape.insert(0, self.samples as i64);
         let costs = flat.as_ref().unwrap_or(costs);
-        let Samples { noise, solutions, .. } = self.perturbed.sample(costs, seed)?;
+        let noise = self.perturbed.noise(costs, seed)?;
+        let Samples { solutions, .. } = self.perturbed.sample(costs, &noise)?;
         // Solutions have the shape in which the costs came.
         let solutions = if flat.is_some() { solutions.view(&shape[..]) } else { solutions };
         let losses = loss(&solutions)?;

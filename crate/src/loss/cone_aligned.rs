@@ -19,7 +19,7 @@ use crate::{Error, Result};
 ///
 /// Its gradient is that of the cosine with p held fixed, which for the exact projection is also the
 /// derivative of the whole. The projection is exact, by non-negative least squares in float64 on the
-/// CPU, as in the paper's exact variant; PyEPO's default (CaVE+) stops after 20 steps inside the cone,
+/// CPU, as in the paper's exact variant; PyEPO's default (CaVE+) stops after 3 steps inside the cone,
 /// so that its loss is above 0 on the border, where y* ties with others. Where p is 0, −w being
 /// opposite to the whole cone, the loss is 1 and its gradient 0. O(kmn) per instance for m normals, k
 /// of them in the projection.

@@ -22,11 +22,27 @@ pub fn fenchel_young(
     solutions: &Tensor,
     seed: u64,
 ) -> Result<Tensor> {
+    fenchel_young_with_noise(layer, predicted, solutions, &layer.noise(predicted, seed)?)
+}
+
+/// [`fenchel_young`] with given noise of any density, as for [`Perturbed::forward_with_noise`]:
+/// `[samples, ..., n]` for costs `[..., n]`. The gradient is that of the samples, and needs no score.
+///
+/// # Errors
+/// Those of [`fenchel_young`]; [`Error::Shape`](crate::Error::Shape) for noise of another shape.
+pub fn fenchel_young_with_noise(
+    layer: &Perturbed,
+    predicted: &Tensor,
+    solutions: &Tensor,
+    noise: &Tensor,
+) -> Result<Tensor> {
     same_size("the solutions of the Fenchel-Young loss", predicted, solutions)?;
+    let noise = layer.fitting("the noise of the Fenchel-Young loss", predicted, noise)?;
     if let Some(flat) = flattened(layer.solver(), predicted) {
-        return fenchel_young(layer, &flat, &solutions.reshape_as(&flat), seed);
+        let noise = noise.reshape(&layer.shape_of_noise(&flat)[..]);
+        return fenchel_young_with_noise(layer, &flat, &solutions.reshape_as(&flat), &noise);
     }
-    let Samples { costs, solutions: samples, .. } = layer.sample(predicted, seed)?;
+    let Samples { costs, solutions: samples } = layer.sample(predicted, &noise)?;
     // Each moved cost as a function of the predicted one, whose derivative is 1 or its factor.
     let factor = layer.factor(&costs, &predicted.detach());
     let value = (costs * &samples).mean_dim(0, false, None);

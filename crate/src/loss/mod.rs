@@ -30,7 +30,7 @@ mod spo_plus;
 
 pub use cone_aligned::cone_aligned;
 pub use contrastive::{contrastive_map, noise_contrastive};
-pub use fenchel_young::{fenchel_young, fenchel_young_regularised};
+pub use fenchel_young::{fenchel_young, fenchel_young_regularised, fenchel_young_with_noise};
 pub use likelihood::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
 pub use perturbation_gradient::{FiniteDifference, perturbation_gradient};
 pub use ranking::{listwise_ranking, pairwise_ranking, pointwise_ranking};

@@ -57,9 +57,8 @@ pub fn pairwise_ranking(
 /// `predicted`, true costs c = `costs` and τ = `temperature` (in units of costs). Convex in w; its
 /// least value is the entropy of p(c), at w = c for one. No solver call.
 ///
-/// The authors' code divides by the size of the pool, and so does PyEPO's mean. PyEPO also takes
-/// softmax(+⟨w, yₛ⟩) for a problem to be minimised, so that the dearest solutions weigh most, has no τ,
-/// and holds p(c) above 1e-8.
+/// The authors' code divides by the size of the pool. PyEPO 2.2.7 has the sum, as here, at τ = 1, and
+/// holds p(c) above 1e-8.
 ///
 /// Source: Mandi et al. 2022 (listwise).
 ///
