@@ -89,7 +89,8 @@ pub enum Error {
         /// What no solution is below.
         lower_bound: f64,
     },
-    /// A regularised problem came to its limit of solver calls with too large a duality gap.
+    /// A regularised problem ended with too large a duality gap: at its limit of solver calls, or
+    /// where rounding lets no vertex lower the objective.
     #[error(
         "the regularised solver stopped at instance {row} after {calls} solver calls with a duality gap \
          of {gap}, where {enough} is small enough; raise its limit of calls, or loosen its tolerance"

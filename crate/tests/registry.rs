@@ -107,10 +107,10 @@ fn every_row_learns() {
             let before = regret(&costs);
             // The sum: λ is in units of costs per unit of one instance's dL/dy. Steps of one length:
             // gradients of the methods differ in scale.
-            for step in 0..300 {
+            for step in 0..100 {
                 let leaf = costs.detach().set_requires_grad(true);
                 method.loss(&task, &leaf, step).unwrap().sum(Kind::Float).backward();
-                costs -= leaf.grad() * (0.1 / leaf.grad().norm().double_value(&[]).max(1e-12));
+                costs -= leaf.grad() * (0.3 / leaf.grad().norm().double_value(&[]).max(1e-12));
             }
             let after = regret(&costs);
             // The upper side makes worse solutions dearer and the present one cheaper: with costs of

@@ -8,8 +8,8 @@ use crate::gradient::{Noise, check_positive};
 ///
 /// The largest entry is that of a sample of softmax(−w), for any τ; as τ → 0 the value becomes the
 /// 0/1 vector of it. Made [`hard`](Self::hard) the value *is* that 0/1 vector, while the gradient
-/// stays that of the softmax (straight-through). τ, in units of costs, is published between 0.1 and
-/// 1.
+/// stays that of the softmax (straight-through). τ is in units of costs;
+/// Jang et al. anneal it from 1 to 0.5.
 ///
 /// ```
 /// use solvergrad::prelude::*;
@@ -24,7 +24,7 @@ use crate::gradient::{Noise, check_positive};
 /// # Ok::<(), solvergrad::Error>(())
 /// ```
 ///
-/// Source: Jang, Gu, Poole 2017, eq. 2 and sec. 2.2; Maddison, Mnih, Teh 2017, eq. 10.
+/// Source: Jang, Gu, Poole 2017, eq. 2 and sec. 2.2; Maddison, Mnih, Teh 2017, sec. 3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GumbelSoftmax {
     temperature: f64,

@@ -19,7 +19,7 @@ use crate::gradient::{Noise, check_positive};
 /// # Ok::<(), solvergrad::Error>(())
 /// ```
 ///
-/// Source: Chen, Song, Wainwright, Jordan 2018, sec. 3.4.
+/// Source: Chen, Song, Wainwright, Jordan 2018, sec. 3.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct L2xSampler {
     k: usize,

@@ -12,8 +12,7 @@ use crate::gradient::{Noise, check_positive};
 /// k-subset without replacement. Entries can exceed 1 for large t. O(nk).
 ///
 /// As published, 1 − p is kept at the smallest normal float32, 1.2e-38, or more, so that the
-/// logarithm is finite. t is in units of costs; published values: 0.5 for L2X, 0.1 for k-nearest
-/// neighbours.
+/// logarithm is finite. t is in units of costs; 0.5 is published for L2X.
 ///
 /// ```
 /// use solvergrad::prelude::*;

@@ -8,7 +8,7 @@ use crate::gradient::{bridge, fill, host_values, tensor_like};
 /// SIMPLE: exact samples of the k-subset distribution p(y) ∝ exp(−⟨w, y⟩), Σ y = k, and the
 /// gradient of its exact marginals.
 ///
-/// Forward: a sample, 0/1 with k ones. Backward, as if the layer's value were its mean μ(w) = E[y]:
+/// Forward: a sample, 0/1 with k ones. Backward, as if the layer's value were its mean μ(w):
 ///
 /// dL/dw = (∂μ/∂w)ᵀ g = −Cov(y) g.
 ///

@@ -73,17 +73,6 @@ pub struct RegularisedSolution {
     pub vertices: Vec<usize>,
 }
 
-impl Clone for RegularisedSolution {
-    fn clone(&self) -> Self {
-        Self {
-            solutions: self.solutions.shallow_clone(),
-            calls: self.calls.clone(),
-            gaps: self.gaps.clone(),
-            vertices: self.vertices.clone(),
-        }
-    }
-}
-
 impl RegularisedFrankWolfe {
     /// The layer of `solver` with regularisation λ = `lambda`, in units of costs per unit of y:
     /// with a tolerance of 1e-12 and at most 10(n + 100) solver calls per instance.
