@@ -33,7 +33,8 @@ pub struct Panels {
 
 // plotly has no more axes.
 const MOST: usize = 8;
-const WIDTH: f64 = 0.8;
+// Of the space of a panel; the rest holds ticks on the left and names of lines on the right.
+const WIDTH: f64 = 0.66;
 
 impl std::fmt::Debug for Panels {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -65,7 +66,7 @@ impl Panels {
         for (panel, title) in titles.iter().enumerate() {
             let (row, column) = (panel / columns, panel % columns);
             let (wide, high) = (1.0 / columns as f64, 1.0 / rows as f64);
-            let left = (column as f64 + (1.0 - WIDTH) / 2.0) * wide;
+            let left = (column as f64 + 0.1) * wide;
             let bottom = (rows - 1 - row) as f64 * high + 0.12 * high;
             let (right, top) = (left + WIDTH * wide, bottom + 0.74 * high);
             let lowest = panel + columns >= titles.len();
@@ -112,6 +113,43 @@ impl Panels {
     pub fn line(&mut self, panel: usize, x: &[f64], y: &[f64], index: usize, label: &str) {
         let trace = Scatter::new(x.to_vec(), y.to_vec()).mode(Mode::Lines).line(style::line(index));
         self.add(panel, trace, label);
+    }
+
+    /// One line per name, each with its name at its right end, in the line's colour: for more lines
+    /// than a legend can tell apart. The names are moved apart where lines end close to each other.
+    pub fn named_lines(&mut self, panel: usize, x: &[f64], lines: &[(String, Vec<f64>)]) {
+        let Some((x_axis, y_axis)) = self.axes.get_mut(panel) else { return };
+        let all = lines.iter().flat_map(|(_, y)| y).copied().filter(|y| y.is_finite());
+        let (low, high) = all.fold((f64::MAX, f64::MIN), |(a, b), y| (a.min(y), b.max(y)));
+        let Some(&end) = x.last().filter(|_| low <= high) else { return };
+        let span = (high - low).max(f64::MIN_POSITIVE);
+        let (low, high) = (low - 0.05 * span, high + 0.05 * span);
+        *y_axis = y_axis.clone().range(vec![low, high]);
+        // The names stand outside: without a range they would widen the axis.
+        let start = x.first().copied().unwrap_or(end);
+        *x_axis = x_axis.clone().range(vec![start, end + 0.02 * (end - start)]);
+        let mut ends: Vec<(f64, usize)> = (0..lines.len())
+            .filter_map(|index| Some((*lines[index].1.last().filter(|y| y.is_finite())?, index)))
+            .collect();
+        ends.sort_by(|a, b| a.0.total_cmp(&b.0));
+        // Upwards from the lowest, then back down from the top where they ran out of it.
+        let gap = 0.058 * (high - low);
+        let mut places: Vec<f64> = Vec::new();
+        for (end, _) in &ends {
+            places.push(places.last().map_or(*end, |below| end.max(below + gap)));
+        }
+        let mut ceiling = high;
+        for place in places.iter_mut().rev() {
+            *place = place.min(ceiling);
+            ceiling = *place - gap;
+        }
+        for ((_, index), place) in ends.iter().zip(places) {
+            let (name, y) = &lines[*index];
+            self.line(panel, x, y, *index, "");
+            let label = self.beside(panel, end, place).text(name).show_arrow(false);
+            let label = label.x_anchor(Anchor::Left).x_shift(6.0);
+            self.annotations.push(label.font(style::font(12).color(style::colour(*index))));
+        }
     }
 
     /// Points, each with its text beside it where there are texts.
