@@ -28,6 +28,7 @@ use crate::solver::Solver;
 
 mod blackbox;
 pub(crate) mod bridge;
+mod gradient_noise;
 mod identity;
 mod implicit_mle;
 mod layer;
@@ -41,6 +42,7 @@ mod straight_through;
 pub use blackbox::Blackbox;
 pub use bridge::replace_gradient;
 pub(crate) use bridge::{adam_step, clear_gradients};
+pub use gradient_noise::add_to_gradient;
 pub use identity::Identity;
 pub use implicit_mle::{ImplicitMle, ImplicitMleScale};
 pub use layer::SolverLayer;

@@ -1,6 +1,6 @@
-use rand::{Rng, SeedableRng};
+use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, Gamma, Gumbel};
+use rand_distr::{Distribution, Gamma, Gumbel, StandardNormal};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -45,6 +45,11 @@ pub enum Noise {
     Gumbel {
         /// Temperature τ, in units of costs.
         temperature: f64,
+    },
+    /// N(0, σ²).
+    Gaussian {
+        /// Standard deviation σ, in units of costs.
+        sigma: f64,
     },
     /// (τ/k)·(Σ_{i=1..s} Gamma(shape 1/k, scale) − ln s); the sum of k of them ~ Gumbel(0, τ).
     SumOfGamma {
@@ -91,6 +96,10 @@ impl Noise {
                 let gumbel = Gumbel::new(0.0, scale)
                     .map_err(|error| Error::parameter("Gumbel noise", scale, error.to_string()))?;
                 fill(count, seed, |rng| gumbel.sample(rng))
+            }
+            Self::Gaussian { sigma } => {
+                let sigma = check_positive("sigma of Gaussian noise", sigma)?;
+                fill(count, seed, |rng| sigma * rng.sample::<f64, _>(StandardNormal))
             }
             Self::SumOfGamma { k, temperature, terms, scale } => {
                 sum_of_gamma(k, temperature, terms, scale, count, seed)?
