@@ -7,6 +7,8 @@
 mod bars;
 mod curves;
 mod export;
+mod globe;
+mod pictures;
 mod render;
 pub(crate) mod style;
 mod tiles;
@@ -17,6 +19,8 @@ use plotly::{Layout, Plot};
 
 pub use bars::bars;
 pub use curves::curves;
+pub use globe::globe;
+pub use pictures::{heat, pictures};
 pub use style::{PALETTE, layout, line};
 pub use tiles::{codes, image_grid};
 
