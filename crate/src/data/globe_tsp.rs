@@ -39,7 +39,8 @@ pub struct Tours {
     pub countries: Tensor,
     /// The tours as symmetric 0/1 matrices with 2k ones, `f32`, `[n, k, k]`.
     pub tours: Tensor,
-    /// Distances between the countries, `f32`, `[n, k, k]`: to measure with, not to learn from.
+    /// Distances between the countries, `f32`, `[n, k, k]`: to measure with, not to learn from. Of
+    /// stand-ins, straight through the Earth in kilometres; of published files, not documented.
     pub distances: Tensor,
 }
 

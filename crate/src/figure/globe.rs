@@ -2,6 +2,7 @@
 
 use plotly::common::{ColorScale, ColorScaleElement, HoverInfo, Line, Marker, Mode};
 use plotly::layout::{AspectMode, Axis, Camera, Eye, LayoutScene, Margin};
+use plotly::surface::Lighting;
 use plotly::{Scatter3D, Surface};
 use tch::{Device, Kind, Tensor};
 
@@ -52,7 +53,7 @@ pub fn globe(
             path.extend(arc(ends[0], ends[1], 1.01 + 0.006 * index as f64));
             path.push(None);
         }
-        let width = if index == 0 { 9.0 } else { 4.0 };
+        let width = if index == 0 && arcs.len() > 1 { 9.0 } else { 3.0 };
         let line = Line::new().color(style::colour(index)).width(width);
         let trace = scatter(&path).name(name).mode(Mode::Lines).line(line);
         plot.add_trace(trace.hover_info(HoverInfo::Skip).show_legend(true));
@@ -72,7 +73,7 @@ pub fn globe(
         };
         plot.add_trace(trace);
     }
-    Ok(Figure::new(plot).size(720, 640))
+    Ok(Figure::new(plot).size(600, 540))
 }
 
 fn layout(first: &[[f64; 3]]) -> plotly::Layout {
@@ -84,7 +85,7 @@ fn layout(first: &[[f64; 3]]) -> plotly::Layout {
         middle = middle.map(|x| x / length);
     }
     let axis = || Axis::new().visible(false).range(vec![-1.05, 1.05]);
-    let [x, y, z] = middle.map(|x| 1.7 * x);
+    let [x, y, z] = middle.map(|x| 1.5 * x);
     let camera = Camera::new().eye(Eye::from((x, y, z)));
     let scene = LayoutScene::new()
         .aspect_mode(AspectMode::Cube)
@@ -93,28 +94,29 @@ fn layout(first: &[[f64; 3]]) -> plotly::Layout {
         .y_axis(axis())
         .z_axis(axis());
     style::layout("", "")
-        .margin(Margin::new().left(0).right(0).top(40).bottom(0))
+        .margin(Margin::new().left(0).right(0).top(30).bottom(0))
         .scene(scene)
         .show_legend(true)
 }
 
 // The sphere, a bit smaller than what is drawn on it.
 fn ball() -> Box<Surface<Vec<f64>, Vec<f64>, f64>> {
-    let grid = |of: fn(f64, f64) -> f64| -> Vec<Vec<f64>> {
+    let grid = |axis: usize| -> Vec<Vec<f64>> {
         steps(-90.0, 90.0, 10.0)
             .map(|latitude| {
-                steps(0.0, 360.0, 10.0).map(|longitude| round(of(longitude, latitude))).collect()
+                let point = |longitude| round(0.98 * on_sphere(longitude, latitude)[axis]);
+                steps(0.0, 360.0, 10.0).map(point).collect()
             })
             .collect()
     };
     let colour = || "rgb(226,234,240)".to_owned();
     let scale = vec![ColorScaleElement(0.0, colour()), ColorScaleElement(1.0, colour())];
-    Surface::new(grid(|_, latitude| latitude.to_radians().sin()))
-        .x(grid(|longitude, latitude| on_sphere(longitude, latitude)[0]))
-        .y(grid(|longitude, latitude| on_sphere(longitude, latitude)[1]))
+    Surface::new(grid(2))
+        .x(grid(0))
+        .y(grid(1))
         .color_scale(ColorScale::Vector(scale))
         .show_scale(false)
-        .opacity(0.75)
+        .lighting(Lighting::new().ambient(1.0).diffuse(0.0).specular(0.0))
         .hover_info(HoverInfo::Skip)
 }
 
@@ -142,7 +144,7 @@ fn scatter(path: &[Option<[f64; 3]>]) -> Box<Scatter3D<Option<f64>, Option<f64>,
 // no such way, and get none.
 fn arc(from: [f64; 3], to: [f64; 3], height: f64) -> Vec<Option<[f64; 3]>> {
     let cosine: f64 = from.iter().zip(&to).map(|(a, b)| a * b).sum();
-    let pieces = (cosine.clamp(-1.0, 1.0).acos() / 0.12).ceil().max(1.0) as usize;
+    let pieces = (cosine.clamp(-1.0, 1.0).acos() / 0.2).ceil().max(1.0) as usize;
     (0..=pieces)
         .map(|piece| {
             let t = piece as f64 / pieces as f64;
@@ -164,9 +166,9 @@ fn steps(from: f64, to: f64, width: f64) -> impl Iterator<Item = f64> {
     (0..=count).map(move |step| from + width * step as f64)
 }
 
-// Four digits are a kilometre: more would only make notebooks large.
+// Three digits are six kilometres: more would only make notebooks large.
 fn round(value: f64) -> f64 {
-    (1e4 * value).round() / 1e4
+    (1e3 * value).round() / 1e3
 }
 
 fn vectors(tensor: &Tensor) -> Result<Vec<[f64; 3]>> {

@@ -168,12 +168,13 @@ fn point([longitude, latitude]: [f64; 2]) -> [f64; 3] {
     [level * longitude.cos(), level * longitude.sin(), latitude.sin()]
 }
 
-// Along the surface, in kilometres, row by row.
+// Straight through the Earth, in kilometres, row by row. So the true places, in a model whose costs
+// are distances between points on a sphere, give every label. Of distances along the surface they
+// would give 81 % of the tours of five, where 99.7 % were published.
 fn distances(chosen: &[usize], points: &[[f64; 3]]) -> Vec<f64> {
     let between = |&i: &usize, &j: &usize| {
         let squares = points[i].iter().zip(&points[j]).map(|(a, b)| (a - b) * (a - b));
-        let chord = squares.sum::<f64>().sqrt();
-        2.0 * EARTH_RADIUS_KM * (chord / 2.0).min(1.0).asin()
+        EARTH_RADIUS_KM * squares.sum::<f64>().sqrt()
     };
     chosen.iter().flat_map(|i| chosen.iter().map(move |j| between(i, j))).collect()
 }
@@ -196,13 +197,11 @@ mod tests {
     }
 
     #[test]
-    fn distances_follow_the_surface() {
-        let points =
-            [point([0.0, 0.0]), point([90.0, 0.0]), point([0.0, 90.0]), point([180.0, 0.0])];
-        let quarter = EARTH_RADIUS_KM * std::f64::consts::FRAC_PI_2;
+    fn distances_are_straight() {
+        let points = [[0.0, 0.0], [90.0, 0.0], [0.0, 90.0], [180.0, 0.0]].map(point);
         let found = distances(&[0, 1, 2, 3], &points);
-        for (i, quarters) in [0.0, 1.0, 1.0, 2.0].into_iter().enumerate() {
-            assert!((found[i] - quarters * quarter).abs() < 1e-9, "{found:?}");
+        for (i, length) in [0.0, 2f64.sqrt(), 2f64.sqrt(), 2.0].into_iter().enumerate() {
+            assert!((found[i] - length * EARTH_RADIUS_KM).abs() < 1e-9, "{found:?}");
         }
     }
 }

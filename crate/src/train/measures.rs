@@ -24,6 +24,11 @@ impl Measures {
         Self { loss, others: Vec::new() }
     }
 
+    /// The loss.
+    pub fn loss(&self) -> &Tensor {
+        &self.loss
+    }
+
     /// The same with another metric: a number, or a tensor that holds one.
     #[must_use]
     pub fn with(mut self, metric: impl Into<String>, value: impl Into<Tensor>) -> Self {
