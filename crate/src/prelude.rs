@@ -16,7 +16,7 @@ pub use crate::gradient::{
 pub use crate::interrupt;
 pub use crate::loss::{
     bernoulli_negative_log_likelihood, categorical_kl_to_uniform, fenchel_young, hamming_loss,
-    spo_plus,
+    l1_loss, spo_plus,
 };
 pub use crate::metric;
 pub use crate::model::{FlagNetwork, Mlp, ResNetTrunk};

@@ -65,15 +65,20 @@ pub fn globe(
             // Behind the colours of the arcs.
             arcs.len() + index,
         ));
-        let mut trace = scatter(&path).name(name).marker(marker).show_legend(true);
-        trace = if index == 0 && !labels.is_empty() {
-            trace.text_array(labels.to_vec()).hover_info(HoverInfo::Text).mode(Mode::MarkersText)
+        let trace = scatter(&path).name(name).mode(Mode::Markers).marker(marker).show_legend(true);
+        let trace = if index == 0 && !labels.is_empty() {
+            // Above the surface, which would cut through them.
+            let above: Vec<Option<[f64; 3]>> =
+                vectors.iter().map(|vector| Some(vector.map(|x| 1.15 * x))).collect();
+            let texts = scatter(&above).mode(Mode::Text).text_array(labels.to_vec());
+            plot.add_trace(texts.hover_info(HoverInfo::Skip).show_legend(false));
+            trace.text_array(labels.to_vec()).hover_info(HoverInfo::Text)
         } else {
-            trace.hover_info(HoverInfo::Skip).mode(Mode::Markers)
+            trace.hover_info(HoverInfo::Skip)
         };
         plot.add_trace(trace);
     }
-    Ok(Figure::new(plot).size(600, 540))
+    Ok(Figure::new(plot).size(520, 480))
 }
 
 fn layout(first: &[[f64; 3]]) -> plotly::Layout {
@@ -102,10 +107,10 @@ fn layout(first: &[[f64; 3]]) -> plotly::Layout {
 // The sphere, a bit smaller than what is drawn on it.
 fn ball() -> Box<Surface<Vec<f64>, Vec<f64>, f64>> {
     let grid = |axis: usize| -> Vec<Vec<f64>> {
-        steps(-90.0, 90.0, 10.0)
+        steps(-90.0, 90.0, 15.0)
             .map(|latitude| {
                 let point = |longitude| round(0.98 * on_sphere(longitude, latitude)[axis]);
-                steps(0.0, 360.0, 10.0).map(point).collect()
+                steps(0.0, 360.0, 15.0).map(point).collect()
             })
             .collect()
     };

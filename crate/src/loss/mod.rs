@@ -11,7 +11,7 @@ mod spo_plus;
 
 pub use fenchel_young::fenchel_young;
 pub use likelihood::{bernoulli_negative_log_likelihood, categorical_kl_to_uniform};
-pub use solution::hamming_loss;
+pub use solution::{hamming_loss, l1_loss};
 pub use spo_plus::spo_plus;
 
 fn same_size(what: &'static str, expected: &Tensor, got: &Tensor) -> Result<()> {
