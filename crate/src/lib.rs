@@ -33,6 +33,8 @@ pub mod data;
 pub mod model;
 pub mod solver;
 
+pub mod stand_in;
+
 pub mod gradient;
 pub mod relaxation;
 

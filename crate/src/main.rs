@@ -8,7 +8,8 @@ use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use solvergrad::data::{self, FileStatus, ImageSet};
+use solvergrad::data::{self, FileStatus, ImageSet, InstanceSet};
+use solvergrad::stand_in::StandIn;
 use solvergrad::{Error, doctor};
 
 mod command_line {
@@ -89,7 +90,8 @@ fn command_line() -> Command {
                     Command::new("verify")
                         .about("Compare files with the published checksums")
                         .arg(set("The data set [default: every one that is present]")),
-                ),
+                )
+                .subcommand(make_command()),
         )
         .subcommand(solve::command())
         .subcommand(
@@ -103,6 +105,34 @@ fn command_line() -> Command {
                         .allow_hyphen_values(true)
                         .value_parser(value_parser!(OsString)),
                 ),
+        )
+}
+
+fn make_command() -> Command {
+    let StandIn { train, validation, test, seed } = StandIn::default();
+    let names = PossibleValuesParser::new(InstanceSet::ALL.map(InstanceSet::name));
+    let set = Arg::new("name").value_name("NAME").help("The data set").required(true);
+    let size = Arg::new("size").long("size").value_name("K").value_parser(value_parser!(usize));
+    let count = |name: &'static str, default: usize| {
+        Arg::new(name)
+            .long(name)
+            .value_name("N")
+            .value_parser(value_parser!(usize))
+            .help(format!("Number of instances [default: {default}]"))
+    };
+    Command::new("make")
+        .about("Make the stand-in of a data set of problem instances")
+        .arg(set.value_parser(names.try_map(|name| name.parse::<InstanceSet>())))
+        .arg(size.help("Size of the instances [default: the smallest published one]"))
+        .arg(count("train", train))
+        .arg(count("validation", validation))
+        .arg(count("test", test))
+        .arg(
+            Arg::new("seed")
+                .long("seed")
+                .value_name("SEED")
+                .value_parser(value_parser!(u64))
+                .help(format!("What decides about all of it [default: {seed}]")),
         )
 }
 
@@ -140,6 +170,7 @@ fn data_command(matches: &ArgMatches) -> Result<(), Failure> {
     let folder = matches.get_one::<PathBuf>("folder").cloned().unwrap_or_else(data::data_folder);
     let (command, set) = match matches.subcommand() {
         Some(("list", _)) => return list(&folder),
+        Some(("make", matches)) => return make(matches, &folder),
         Some((command, matches)) => (command, matches.get_one::<ImageSet>("name").copied()),
         None => return Err(Failure::Message("no command given".to_owned())),
     };
@@ -157,6 +188,25 @@ fn data_command(matches: &ArgMatches) -> Result<(), Failure> {
     }
 }
 
+fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    let Some(&set) = matches.get_one::<InstanceSet>("name") else {
+        return Err(Failure::Message("no data set given".to_owned()));
+    };
+    let default = StandIn::default();
+    let count = |name: &str, default| matches.get_one(name).copied().unwrap_or(default);
+    let stand_in = StandIn {
+        train: count("train", default.train),
+        validation: count("validation", default.validation),
+        test: count("test", default.test),
+        seed: matches.get_one("seed").copied().unwrap_or(default.seed),
+    };
+    let size = count("size", set.sizes()[0]);
+    let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+    let made = stand_in.make(set, folder, size, report)?;
+    writeln!(io::stdout(), "{set} of size {size}: {}", made.display())?;
+    Ok(())
+}
+
 fn list(folder: &Path) -> Result<(), Failure> {
     let mut out = io::stdout();
     for set in ImageSet::ALL {
@@ -167,6 +217,18 @@ fn list(folder: &Path) -> Result<(), Failure> {
         };
         writeln!(out, "{set:<14} {:>3} MB  {place}", bytes.div_ceil(1_000_000))?;
         writeln!(out, "{:<14} {}, {}", "", set.licence(), set.source())?;
+    }
+    for set in InstanceSet::ALL {
+        for size in set.sizes() {
+            let made = StandIn::default().folder(set, folder, size);
+            let place = match set.locate(folder, size) {
+                Ok(place) => place.display().to_string(),
+                Err(_) if made.is_dir() => format!("stand-in {}", made.display()),
+                Err(_) => format!("not present; `solvergrad data make {set} --size {size}`"),
+            };
+            writeln!(out, "{set:<14} {size:>3}     {place}")?;
+        }
+        writeln!(out, "{:<14} {} from {}", "", set.archive(), set.source())?;
     }
     Ok(())
 }

@@ -173,6 +173,44 @@ pub fn matching_accuracy(found: &Tensor, truth: &Tensor) -> Result<f64> {
     Ok(if all > 0.0 { correct / all } else { 1.0 })
 }
 
+/// Share of instances of a batch `[batch, ...]` whose solution is as cheap as the best, up to a relative
+/// 1e-5: several paths may be; in [0, 1], higher is better.
+///
+/// Costs c, solutions y and y* as in [`relative_regret`].
+///
+/// # Errors
+/// [`Error::Shape`] when the shapes differ or the tensors are empty.
+pub fn optimal_share(costs: &Tensor, found: &Tensor, best: &Tensor) -> Result<f64> {
+    let (found, best) = (objectives(costs, found)?, objectives(costs, best)?);
+    let excess = found - &best;
+    let optimal = excess.le_tensor(&(best.abs() * 1e-5));
+    Ok(optimal.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]))
+}
+
+/// `points` `[n, d]` after the rotation or reflection about the origin that brings them closest to
+/// `truth`, in the sum of squared distances: what is left of a model that knows positions up to such
+/// a motion.
+///
+/// With the singular values of Pᵀ T = U S Vᵀ the motion is U Vᵀ.
+///
+/// Source: Schönemann 1966 (the orthogonal Procrustes problem).
+///
+/// # Errors
+/// [`Error::Shape`] unless both are `[n, d]`, not empty; [`Error::Torch`] where a point is not finite.
+pub fn align(points: &Tensor, truth: &Tensor) -> Result<Tensor> {
+    same_shape(points, truth)?;
+    if points.dim() != 2 {
+        return Err(Error::Shape {
+            what: "the points to align",
+            got: format!("{:?}", points.size()),
+            expected: "[n, d]".into(),
+        });
+    }
+    let truth = truth.f_to_kind(points.kind())?;
+    let (left, _, right) = points.f_tr()?.f_matmul(&truth)?.f_svd(true, true)?;
+    Ok(points.f_matmul(&left.f_matmul(&right.f_tr()?)?)?)
+}
+
 // ⟨c, y⟩ of every instance.
 fn objectives(costs: &Tensor, solutions: &Tensor) -> Result<Tensor> {
     same_shape(costs, solutions)?;

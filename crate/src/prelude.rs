@@ -1,7 +1,10 @@
 //! What a notebook has at hand after the kernel starts.
 
 pub use crate::config::Overrides;
-pub use crate::data::{Dataset, ImageSet, Images, data_folder, output_folder};
+pub use crate::data::{
+    Channels, Countries, Dataset, GlobeTsp, ImageSet, Images, InstanceSet, Items, Maps, Tours,
+    Warcraft, data_folder, output_folder,
+};
 pub use crate::device::device;
 pub use crate::display::{
     Best, Html, LatexTable, Live, Rich, clear_output, display, display_live, sortable_table,
@@ -11,18 +14,19 @@ pub use crate::gradient::{
     AdaptiveImplicitMle, Baseline, Blackbox, Conditioning, ControlVariate, Identity, ImplicitMle,
     ImplicitMleScale, Lpgd, LpgdSide, Margin, MarginSchedule, Noise, Order, Perturbation,
     Perturbed, Plane, Projection, RegularisedFrankWolfe, RegularisedSolution, Rule, ScoreFunction,
-    SolverLayer, StraightThrough, SumOfGammaScale, derive_seed, minimise_regularised,
+    SolverLayer, StraightThrough, SumOfGammaScale, add_to_gradient, derive_seed,
+    minimise_regularised,
 };
 pub use crate::interrupt;
 pub use crate::loss::{
     FiniteDifference, RecallWeight, average_precision_loss, bernoulli_negative_log_likelihood,
     categorical_kl_to_uniform, cone_aligned, contrastive_map, fenchel_young,
-    fenchel_young_regularised, fenchel_young_with_noise, hamming_loss, listwise_ranking,
+    fenchel_young_regularised, fenchel_young_with_noise, hamming_loss, l1_loss, listwise_ranking,
     noise_contrastive, pairwise_ranking, perturbation_gradient, pointwise_ranking, recall_loss,
     spo_plus, squared_loss,
 };
 pub use crate::metric;
-pub use crate::model::Mlp;
+pub use crate::model::{FlagNetwork, Mlp, ResNetTrunk};
 pub use crate::record::{self, Row};
 pub use crate::relaxation::{
     GumbelSoftmax, L2xSampler, RelaxedSubset, Simple, soft_rank, soft_sort,
@@ -33,12 +37,13 @@ pub use crate::solver::{
     PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
-pub use crate::train::{Adam, Learner, Training};
+pub use crate::stand_in::StandIn;
+pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 
 pub use polars::prelude::{
     Column, DataFrame, DataType, IntoLazy, LazyFrame, NamedFrom, Series, SortMultipleOptions, col,
     df, lit,
 };
-pub use tch::nn::Module;
+pub use tch::nn::{Module, ModuleT};
 pub use tch::{Device, Kind, Tensor, nn};

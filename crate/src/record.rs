@@ -3,8 +3,8 @@
 mod atomic;
 mod csv;
 
-pub(crate) use atomic::replace_file;
 pub use atomic::write_atomically;
+pub(crate) use atomic::{make_folder, replace_file};
 pub use csv::{read_csv, write_csv};
 
 use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use solvergrad::Error;
-use solvergrad::data::{ImageSet, Images, read_idx, verify};
+use solvergrad::data::{ImageSet, Images, Items, read_idx, verify};
 use tempfile::tempdir;
 
 type Outcome = Result<(), Box<dyn StdError>>;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use solvergrad::error::{Error, Result};
-use solvergrad::figure::{Figure, bars, codes, curves, image_grid};
+use solvergrad::figure::{Figure, bars, codes, curves, globe, heat, image_grid, pictures};
 use solvergrad::record::{Row, to_frame};
 use tch::{Device, Kind, Tensor};
 
@@ -161,5 +161,79 @@ fn exports_every_format() -> Result<()> {
     assert!(pdf.starts_with(b"%PDF-"));
     assert!(!pdf.windows(6).any(|window| window == b"/Image"));
     assert!(matches!(figure.png(0.0), Err(Error::Parameter { .. })));
+    Ok(())
+}
+
+#[test]
+fn pictures_carry_marks_at_their_cells() -> Result<()> {
+    let cpu = (Kind::Uint8, Device::Cpu);
+    let two = Tensor::full([2, 1, 8, 16, 3], 200, cpu);
+    let mask = Tensor::zeros([2, 1, 2, 4], cpu);
+    let _ = mask.get(1).get(0).get(1).get(2).fill_(1.0);
+    let figure = pictures(&two, &["a", "b"], &[("path", &mask), ("none", &mask.zeros_like())])?;
+    let traces = traces(&figure)?;
+    assert_eq!(traces.len(), 3);
+    assert!(
+        traces[0]["source"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("data:image/png;base64,iVBORw0KGgo"))
+    );
+    // The second picture begins a gap of 1 below the first: row 9; its cells have 4 x 4 pixels.
+    assert_eq!(
+        (&traces[1]["x"], &traces[1]["y"]),
+        (&serde_json::json!([9.5]), &serde_json::json!([14.5]))
+    );
+    assert_eq!(traces[2]["x"].as_array().map(Vec::len), Some(0));
+    assert!(figure.svg()?.contains("data:image/png"));
+    assert!(matches!(pictures(&two, &["a"], &[]), Err(Error::Shape { .. })));
+    assert!(matches!(pictures(&two.get(0), &[], &[]), Err(Error::Shape { .. })));
+    assert!(matches!(pictures(&two, &[], &[("path", &mask.get(0))]), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn heat_is_light_for_the_least_and_dark_for_the_largest() -> Result<()> {
+    let values = Tensor::from_slice(&[3.0, 5.0, 4.0, 9.0]).view([1, 2, 2]);
+    let colours = heat(&values, 3)?;
+    assert_eq!((colours.size(), colours.kind()), (vec![1, 6, 6, 3], Kind::Uint8));
+    let light = |y: i64, x: i64| colours.get(0).get(y).get(x).sum(Kind::Int64).int64_value(&[]);
+    assert!(light(0, 0) > light(3, 0) && light(3, 0) > light(2, 3) && light(2, 3) > light(5, 5));
+    assert_eq!(light(0, 0), light(2, 2));
+    let equal = heat(&Tensor::ones([2, 2], (Kind::Float, Device::Cpu)), 1)?;
+    assert_eq!(equal.min().int64_value(&[]), 214);
+    assert!(matches!(heat(&Tensor::from_slice(&[1.0]), 1), Err(Error::Shape { .. })));
+    Ok(())
+}
+
+#[test]
+fn a_globe_has_arcs_on_its_surface_and_is_drawn_without_a_screen() -> Result<()> {
+    let points = Tensor::from_slice(&[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]).view([3, 3]);
+    let arcs = Tensor::stack(&[&points, &points.roll([1], [0])], 1);
+    let names = ["A", "B", "C"].map(str::to_owned);
+    let figure = globe(&[("places", &points)], &[("tour", &arcs)], &names)?;
+    let traces = traces(&figure)?;
+    assert_eq!(traces.len(), 5);
+    let line = &traces[2];
+    assert_eq!(line["name"], "tour");
+    let numbers = |axis: &str| -> Vec<Option<f64>> {
+        line[axis].as_array().into_iter().flatten().map(Value::as_f64).collect()
+    };
+    let (x, y, z) = (numbers("x"), numbers("y"), numbers("z"));
+    assert!(x.len() > 20 && x.iter().filter(|x| x.is_none()).count() == 3);
+    for place in 0..x.len() {
+        if let (Some(x), Some(y), Some(z)) = (x[place], y[place], z[place]) {
+            let height = (x * x + y * y + z * z).sqrt();
+            assert!((height - 1.01).abs() < 2e-3, "{height}");
+        }
+    }
+    for texts in &traces[3..] {
+        assert_eq!(texts["text"], serde_json::json!(["A", "B", "C"]));
+    }
+    // A scene is a picture within the SVG.
+    assert!(figure.svg()?.contains("<image"));
+    assert!(matches!(globe(&[("p", &points.get(0))], &[], &[]), Err(Error::Shape { .. })));
+    assert!(matches!(globe(&[], &[("a", &points)], &[]), Err(Error::Shape { .. })));
+    assert!(matches!(globe(&[("p", &points)], &[], &names[..2]), Err(Error::Shape { .. })));
+    assert!(matches!(globe(&[("p", &(points / 0.0))], &[], &[]), Err(Error::Parameter { .. })));
     Ok(())
 }

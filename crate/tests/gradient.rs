@@ -305,6 +305,38 @@ fn both_sum_of_gamma_variants_have_their_moments() {
 }
 
 #[test]
+fn gaussian_noise_has_its_moments() {
+    let noise = Noise::Normal { deviation: 2.5 };
+    let sample = noise.sample(&[200_000], Kind::Double, Device::Cpu, 3).unwrap();
+    let (mean, deviation) =
+        (sample.mean(Kind::Double).double_value(&[]), sample.std(true).double_value(&[]));
+    assert!(mean.abs() < 0.02 && (deviation - 2.5).abs() < 0.02, "{mean} {deviation}");
+    // Of a normal variable 68.3 % are within one deviation.
+    let inside = sample.abs().lt(2.5).to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+    assert!((inside - 0.6827).abs() < 0.005, "{inside}");
+    assert!(Noise::Normal { deviation: 0.0 }.sample(&[1], Kind::Float, Device::Cpu, 1).is_err());
+}
+
+#[test]
+fn noise_on_a_gradient_is_added_once_behind_the_loss() {
+    for kind in KINDS {
+        let (w, g, noise) =
+            (random(&[3, 6], kind, 1), random(&[3, 6], kind, 2), random(&[3, 6], kind, 3));
+        let layer = SolverLayer::new(KSubset::new(6, 2).unwrap(), Blackbox::new(2.5).unwrap());
+        let costs = w.detach().set_requires_grad(true);
+        let y = layer.forward(&costs).unwrap();
+        let noisy = add_to_gradient(&y, &noise).unwrap();
+        assert!(noisy.equal(&y));
+        (&noisy * &g).sum(kind).backward();
+        // As if the loss had sent g + noise.
+        assert!(close(&costs.grad(), &gradient_of(&layer, &w, &(&g + &noise))));
+        assert!(!close(&costs.grad(), &gradient_of(&layer, &w, &g)));
+        assert!(add_to_gradient(&w, &noise).unwrap().equal(&w));
+        assert!(matches!(add_to_gradient(&y, &noise.get(0)), Err(Error::Shape { .. })));
+    }
+}
+
+#[test]
 fn noise_depends_on_the_seed_and_on_nothing_else() {
     let noise =
         Noise::SumOfGamma { k: 3, temperature: 1.0, terms: 10, scale: SumOfGammaScale::Paper };

@@ -269,6 +269,142 @@ fn a_resumed_run_equals_an_unbroken_one_where_a_parameter_rests() {
     same_bits(&run(Some(folder.path().to_path_buf()), 3), &run(None, 3));
 }
 
+/// Items of any struct, several sets to measure on, metrics beside the loss, a rate that falls.
+#[derive(Debug)]
+struct Points {
+    x: Tensor,
+}
+
+impl Items for Points {
+    fn len(&self) -> usize {
+        self.x.size()[0] as usize
+    }
+
+    fn try_map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self { x: change(&self.x)? })
+    }
+}
+
+fn fit(
+    folder: Option<PathBuf>,
+    epochs: u32,
+    patience: Option<u32>,
+    names: [&str; 2],
+    seen: &mut Vec<(Step, usize, f64)>,
+) -> Result<Outcome> {
+    let points = |values: &[f32]| Points { x: Tensor::from_slice(values) };
+    let (train, near, far) =
+        (points(&[1.0, 2.0, 3.0, 4.0, 5.0]), points(&[3.0, 4.0, 8.0]), points(&[-100.0, 7.0]));
+    let variables = nn::VarStore::new(Device::Cpu);
+    let w = variables.root().var("w", &[1], nn::Init::Const(0.0));
+    let optimizer = Adam::new(&variables, 0.1)?.milestones(&[2, 3], 0.5)?;
+    let training = Training {
+        label: Row { seed: 9, ..Row::default() },
+        metric: "loss".into(),
+        epochs,
+        batch: 2,
+        patience,
+        folder,
+        resume: true,
+        configuration: String::new(),
+    };
+    let loss = |batch: &Points| (&batch.x - &w).square().mean(Kind::Float);
+    let mut learner = Learner { variables, optimizer };
+    let rows = training.run_splits(
+        &mut learner,
+        &train,
+        &[(names[0], &near), (names[1], &far)],
+        |optimizer, batch, step| {
+            seen.push((step, batch.len(), optimizer.learning_rate()));
+            let loss = loss(batch);
+            optimizer.minimise(&loss)?;
+            Ok(Measures::new(loss).with("items", batch.len() as f64))
+        },
+        |batch, _| {
+            Ok(Measures::new(loss(batch)).with("x", batch.x.mean(Kind::Float)).with("one", 1.0))
+        },
+    )?;
+    Ok(Outcome { rows, weights: vec![("w".into(), w)] })
+}
+
+#[test]
+fn several_sets_and_metrics_are_recorded_per_epoch() {
+    let mut seen = Vec::new();
+    let whole = fit(None, 5, None, ["val", "test"], &mut seen).unwrap();
+    let of = |epoch: u32, split: &str, metric: &str| {
+        let fits = |row: &&Row| row.epoch == epoch && row.split == split && row.metric == metric;
+        let found: Vec<f64> = whole.rows.iter().filter(fits).map(|row| row.value).collect();
+        assert_eq!(found.len(), 1, "{epoch} {split} {metric}");
+        found[0]
+    };
+    assert_eq!(whole.rows.len(), 5 * 8);
+    for epoch in 1..=5 {
+        // Means over items, not over batches: 3, 4 | 8 and 2, 2 | 1.
+        assert!((of(epoch, "val", "x") - 5.0).abs() < 1e-6);
+        assert!((of(epoch, "test", "x") + 46.5).abs() < 1e-5);
+        assert!((of(epoch, "train", "items") - 9.0 / 5.0).abs() < 1e-12);
+        assert_eq!(of(epoch, "test", "one"), 1.0);
+    }
+    assert!(of(5, "val", "loss") < of(1, "val", "loss"));
+    let rates: Vec<f64> = (0..5).map(|epoch| seen[3 * epoch].2).collect();
+    assert_eq!(rates, [0.1, 0.1, 0.05, 0.025, 0.025]);
+    let (step, items, _) = seen[5];
+    assert_eq!((step.epoch, step.batch, items), (2, 2, 1));
+    assert_eq!(step.seed, derive_seed(&[9, 2, 2]));
+
+    // Resumed between the milestones: the same bits, and the same rates.
+    let folder = tempfile::tempdir().unwrap();
+    let path = || Some(folder.path().to_path_buf());
+    let mut again = Vec::new();
+    fit(path(), 2, None, ["val", "test"], &mut again).unwrap();
+    same_bits(&fit(path(), 5, None, ["val", "test"], &mut again).unwrap(), &whole);
+    assert_eq!(again, seen);
+
+    // The first set decides when to stop: far from the second one, the loss there only rises.
+    let epochs = |names| {
+        let rows = fit(None, 4, Some(1), names, &mut Vec::new()).unwrap().rows;
+        rows.iter().map(|row| row.epoch).max()
+    };
+    assert_eq!(epochs(["val", "test"]), Some(4));
+    for names in [["val", "val"], ["train", "test"]] {
+        let message = fit(None, 1, None, names, &mut Vec::new()).err().unwrap().to_string();
+        assert!(message.contains("the name of a test set"), "{message}");
+    }
+}
+
+#[test]
+fn a_metric_that_is_no_number_ends_the_run() {
+    let variables = nn::VarStore::new(Device::Cpu);
+    let w = variables.root().var("w", &[1], nn::Init::Const(0.0));
+    let optimizer = Adam::new(&variables, 0.1).unwrap();
+    let mut learner = Learner { variables, optimizer };
+    let training = Training {
+        label: Row::default(),
+        metric: "loss".into(),
+        epochs: 1,
+        batch: 2,
+        patience: None,
+        folder: None,
+        resume: false,
+        configuration: String::new(),
+    };
+    let set = Points { x: Tensor::from_slice(&[1.0f32, 2.0]) };
+    for (value, part) in [
+        (Tensor::from(f64::NAN), "NaN after epoch 1 (ratio, test)"),
+        (Tensor::from_slice(&[1.0, 2.0]), "a metric has shape [2]"),
+    ] {
+        let result = training.run(
+            &mut learner,
+            &set,
+            &set,
+            |_, _, _| Ok(w.square().sum(Kind::Float)),
+            |_, _| Ok(Measures::new(Tensor::from(0.0)).with("ratio", value.shallow_clone())),
+        );
+        let message = result.unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}
+
 #[test]
 fn adam_is_its_formula() {
     let variables = nn::VarStore::new(Device::Cpu);
@@ -323,6 +459,38 @@ fn losses_and_metrics_have_their_values() {
     assert_eq!(metric::hamming_distance(&a, &b).unwrap(), 0.5);
     assert!((metric::cosine(&a, &b).unwrap() - 2.0 / 3.0).abs() < 1e-12);
     assert!(metric::cosine(&a, &empty).is_err());
+
+    // Two paths of equal cost, a dearer one, the best.
+    let costs = Tensor::from_slice(&[1.0, 2.0, 3.0]).expand([3, 3], false);
+    let best = Tensor::from_slice(&[1.0, 1.0, 0.0]).expand([3, 3], false);
+    let found = Tensor::from_slice(&[0.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0]).view([3, 3]);
+    let share = metric::optimal_share(&costs, &found, &best).unwrap();
+    assert!((share - 2.0 / 3.0).abs() < 1e-12);
+    assert!((metric::exact_accuracy(&found, &best).unwrap() - 1.0 / 3.0).abs() < 1e-12);
+}
+
+#[test]
+fn points_are_aligned_by_rotation_and_reflection() {
+    for kind in [Kind::Float, Kind::Double] {
+        let truth = (uniform([7, 3], 4) - 0.5).to_kind(kind);
+        let (sine, cosine) = 0.7f64.sin_cos();
+        // Turned about one axis, and mirrored.
+        let motion = [cosine, -sine, 0.0, sine, cosine, 0.0, 0.0, 0.0, -1.0];
+        let motion = Tensor::from_slice(&motion).view([3, 3]).to_kind(kind);
+        let aligned = metric::align(&truth.matmul(&motion), &truth).unwrap();
+        assert_eq!(aligned.kind(), kind);
+        assert!((aligned - &truth).abs().max().double_value(&[]) < 1e-5);
+        // Of other points too no motion comes closer: the derivative at the answer is 0, as Pᵀ T is
+        // symmetric there.
+        let other = (uniform([7, 3], 5) - 0.5).to_kind(kind);
+        let product = metric::align(&other, &truth).unwrap().tr().matmul(&truth);
+        assert!((&product - product.tr()).abs().max().double_value(&[]) < 1e-5);
+        let before = (&other - &truth).square().sum(kind).double_value(&[]);
+        let aligned = metric::align(&other, &truth).unwrap();
+        assert!((aligned - &truth).square().sum(kind).double_value(&[]) <= before + 1e-6);
+        assert!(metric::align(&truth.get(0), &truth.get(0)).is_err());
+        assert!(metric::align(&truth, &truth.narrow(0, 0, 6)).is_err());
+    }
 }
 
 #[test]
@@ -339,6 +507,55 @@ fn glorot_bounds_and_the_seed_decide_about_weights() {
     assert!(!first(3).equal(&first(4)));
     let (bound, largest) = ((6.0f64 / 80.0).sqrt(), first(3).abs().max().double_value(&[]));
     assert!(largest <= bound && largest > 0.98 * bound, "{largest} {bound}");
+}
+
+#[test]
+fn networks_have_their_shapes_bounds_and_seeds() {
+    let flags = uniform([4, 3 * 20 * 40], 2).view([4, 3, 20, 40]);
+    let maps = uniform([3, 3 * 40 * 40], 3).view([3, 3, 40, 40]);
+    let of = |seed| {
+        let (a, b) = (nn::VarStore::new(Device::Cpu), nn::VarStore::new(Device::Cpu));
+        let flag_network = FlagNetwork::new(&a.root(), seed).unwrap();
+        let trunk = ResNetTrunk::new(&b.root(), 5, seed).unwrap();
+        let named = |store: &nn::VarStore| {
+            let mut named: Vec<_> = store.variables().into_iter().collect();
+            named.sort_by(|a, b| a.0.cmp(&b.0));
+            named
+        };
+        let trained = trunk.forward_t(&maps, true);
+        (flag_network.forward(&flags), trained, trunk.forward_t(&maps, false), named(&a), named(&b))
+    };
+    let (points, trained, tested, flag_weights, weights) = of(1);
+    assert_eq!((points.size(), trained.size()), (vec![4, 3], vec![3, 5, 5]));
+    let lengths = points.norm_scalaropt_dim(2.0, [1i64], false);
+    assert!((lengths - 1.0).abs().max().double_value(&[]) < 1e-5);
+    // Batch norms use the batch in training, and what they have seen of it after.
+    assert!(!trained.equal(&tested));
+    let count = |named: &[(String, Tensor)]| {
+        let trainable = named.iter().filter(|(_, tensor)| tensor.requires_grad());
+        trainable.map(|(_, tensor)| tensor.numel()).sum::<usize>()
+    };
+    assert_eq!(count(&flag_weights), 3 * 20 * 16 + 20 + 20 * 50 * 16 + 50 + 800 * 500 + 500 + 1503);
+    assert_eq!(count(&weights), 64 * 3 * 49 + 4 * 64 * 64 * 9 + 5 * 128);
+    for (name, tensor) in &flag_weights {
+        // Weights and biases alike, by what comes in.
+        let inputs = match name.split('.').next() {
+            Some("convolution0") => 3 * 16,
+            Some("convolution1") => 20 * 16,
+            Some("dense0") => 800,
+            _ => 500,
+        };
+        let largest = tensor.abs().max().double_value(&[]) * f64::from(inputs).sqrt();
+        assert!(largest <= 1.0 + 1e-6 && largest > 0.3, "{name} {largest}");
+    }
+    let (_, stem) = weights.iter().find(|(_, w)| w.size() == [64, 3, 7, 7]).unwrap();
+    let deviation = stem.std(true).double_value(&[]) / (2.0f64 / (64.0 * 49.0)).sqrt();
+    assert!((deviation - 1.0).abs() < 0.05, "{deviation}");
+    let again = of(1);
+    assert!(again.0.equal(&points) && again.2.equal(&tested));
+    assert!(!of(2).0.equal(&points));
+    let variables = nn::VarStore::new(Device::Cpu);
+    assert!(ResNetTrunk::new(&variables.root(), 0, 1).is_err());
 }
 
 fn rows_of(run: &Path) -> usize {

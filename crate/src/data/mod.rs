@@ -1,6 +1,8 @@
-//! Image data sets: reading, fetching and checking their files.
+//! Data sets: reading, fetching and checking their files.
 //!
-//! To add a set: a variant of [`ImageSet`] and its facts in `registry.rs`.
+//! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
+//! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
+//! Items` and a loader. A data set never solves: its [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 
@@ -8,19 +10,29 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
+mod arrays;
 mod fetch;
+mod globe_tsp;
 mod idx;
+mod instances;
+mod items;
 mod npy;
 mod polynomial;
 mod registry;
 mod verify;
+mod warcraft;
 
 pub use fetch::{fetch, fetch_from};
+pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
+pub use instances::InstanceSet;
+pub use items::Items;
 pub use npy::{read_npy, write_npy};
 pub use polynomial::PolynomialCosts;
 pub use registry::{FileSpec, ImageSet};
 pub use verify::{FileStatus, verify};
+pub(crate) use warcraft::TILE;
+pub use warcraft::{Channels, Maps, Warcraft};
 
 /// Labels are 0, 1, ..., `CLASSES` - 1.
 pub const CLASSES: i64 = 10;
@@ -76,64 +88,19 @@ impl Images {
         })
     }
 
-    /// Number of images.
-    pub fn len(&self) -> usize {
-        self.labels.size().first().map_or(0, |&count| count as usize)
-    }
-
-    /// Whether there are no images.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The images at `indices`, in that order, copied.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for an index outside 0..len.
-    pub fn select(&self, indices: &[i64]) -> Result<Self> {
-        let len = self.len() as i64;
-        if let Some(index) = indices.iter().find(|index| !(0..len).contains(*index)) {
-            return Err(Error::parameter("index of an image", index, format!("in 0..{len}")));
-        }
-        let indices = Tensor::f_from_slice(indices)?.f_to_device(self.labels.device())?;
-        Ok(Self {
-            images: self.images.f_index_select(0, &indices)?,
-            labels: self.labels.f_index_select(0, &indices)?,
-            ..*self
-        })
-    }
-
-    /// The first `n` images, as a view: for short trial runs.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] unless 1 <= `n` <= len.
-    pub fn first(&self, n: usize) -> Result<Self> {
-        let len = self.len();
-        if !(1..=len).contains(&n) {
-            return Err(Error::parameter("number of images", n, format!("1 to {len}")));
-        }
-        Ok(Self {
-            images: self.images.f_narrow(0, 0, n as i64)?,
-            labels: self.labels.f_narrow(0, 0, n as i64)?,
-            ..*self
-        })
-    }
-
-    /// The same images on `device`; no copy if they are there already.
-    ///
-    /// # Errors
-    /// [`Error::Torch`] when the device is missing or out of memory.
-    pub fn to_device(&self, device: Device) -> Result<Self> {
-        Ok(Self {
-            images: self.images.f_to_device(device)?,
-            labels: self.labels.f_to_device(device)?,
-            ..*self
-        })
-    }
-
     /// Another handle to the same tensors.
     pub fn shallow_clone(&self) -> Self {
         Self { images: self.images.shallow_clone(), labels: self.labels.shallow_clone(), ..*self }
+    }
+}
+
+impl Items for Images {
+    fn len(&self) -> usize {
+        self.labels.size().first().map_or(0, |&count| count as usize)
+    }
+
+    fn try_map(&self, change: impl Fn(&Tensor) -> Result<Tensor>) -> Result<Self> {
+        Ok(Self { images: change(&self.images)?, labels: change(&self.labels)?, ..*self })
     }
 }
 
@@ -179,7 +146,7 @@ impl ImageSet {
     /// [`Error::Io`] for one that cannot be read.
     ///
     /// ```no_run
-    /// use solvergrad::data::{ImageSet, data_folder};
+    /// use solvergrad::data::{ImageSet, Items, data_folder};
     ///
     /// let data = ImageSet::FashionMnist.load(&data_folder())?;
     /// assert_eq!(data.train.len(), 60_000);

@@ -22,7 +22,17 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
 
 /// A greyscale PNG file (8 bits, no interlace), `width` pixels wide.
 pub(super) fn png(pixels: &[u8], width: usize) -> Vec<u8> {
-    let height = pixels.len() / width.max(1);
+    encode(pixels, width, 1)
+}
+
+/// A PNG file in colour: red, green and blue of each pixel.
+pub(crate) fn colour_png(pixels: &[u8], width: usize) -> Vec<u8> {
+    encode(pixels, width, 3)
+}
+
+fn encode(pixels: &[u8], width: usize, channels: usize) -> Vec<u8> {
+    let line = (channels * width).max(1);
+    let height = pixels.len() / line;
     let mut file = b"\x89PNG\r\n\x1a\n".to_vec();
     let mut chunk = |kind: &[u8; 4], content: &[u8]| {
         let mut crc = Crc::new();
@@ -36,10 +46,10 @@ pub(super) fn png(pixels: &[u8], width: usize) -> Vec<u8> {
     let mut header = Vec::new();
     header.extend_from_slice(&(width as u32).to_be_bytes());
     header.extend_from_slice(&(height as u32).to_be_bytes());
-    header.extend_from_slice(&[8, 0, 0, 0, 0]);
+    header.extend_from_slice(&[8, if channels == 3 { 2 } else { 0 }, 0, 0, 0]);
     chunk(b"IHDR", &header);
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
-    for row in pixels.chunks(width.max(1)) {
+    for row in pixels.chunks(line) {
         // Each row starts with its filter: none. Writing to memory does not fail.
         let _ = encoder.write_all(&[0]).and_then(|()| encoder.write_all(row));
     }

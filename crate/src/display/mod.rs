@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use bytes::base64;
+pub(crate) use bytes::{base64, colour_png};
 pub(crate) use frame::escape;
 pub use frame::html_table;
 pub use latex::{Best, LatexTable};

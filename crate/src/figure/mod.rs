@@ -7,7 +7,9 @@
 mod bars;
 mod curves;
 mod export;
+mod globe;
 mod panels;
+mod pictures;
 mod render;
 pub(crate) mod style;
 mod tiles;
@@ -18,7 +20,9 @@ use plotly::{Layout, Plot};
 
 pub use bars::bars;
 pub use curves::curves;
+pub use globe::globe;
 pub use panels::Panels;
+pub use pictures::{heat, pictures};
 pub use style::{PALETTE, layout, line};
 pub use tiles::{codes, image_grid};
 

@@ -2,7 +2,7 @@
 
 use plotly::color::{Rgb, Rgba};
 use plotly::common::{Anchor, DashType, ExponentFormat, Font, Line, Orientation, Title};
-use plotly::layout::{Axis, Legend, Margin, TicksDirection};
+use plotly::layout::{Axis, AxisConstrain, Legend, Margin, TicksDirection};
 use plotly::{Configuration, Layout, Plot};
 
 /// Colours that people with any kind of colour vision tell apart (Okabe and Ito), in the order
@@ -69,6 +69,17 @@ pub(super) fn axis(title: &str) -> Axis {
         .grid_color("#e5e5e5")
         .zero_line(false)
         .exponent_format(ExponentFormat::Power)
+}
+
+/// An axis of pictures: no line, no grid, no numbers.
+pub(super) fn bare() -> Axis {
+    Axis::new()
+        .show_grid(false)
+        .zero_line(false)
+        .show_line(false)
+        .show_tick_labels(false)
+        .tick_length(0)
+        .constrain(AxisConstrain::Domain)
 }
 
 pub(super) fn plot(layout: Layout) -> Plot {

@@ -2,7 +2,7 @@
 
 use plotly::HeatMap;
 use plotly::common::{ColorScale, ColorScaleElement, HoverInfo};
-use plotly::layout::{Axis, AxisConstrain, Margin};
+use plotly::layout::Margin;
 use tch::{Device, Kind, Tensor};
 
 use super::{Figure, style};
@@ -118,8 +118,8 @@ impl Tiles {
         let zoom = (860 / total_x).min(860 / total_y).clamp(1, 12);
         let middle = (self.height - 1) as f64 / 2.0;
         let places = (0..row_labels.len()).map(|row| (row * step_y) as f64 + middle);
-        let x_axis = bare().range(vec![-0.5, total_x as f64 - 0.5]);
-        let y_axis = bare()
+        let x_axis = style::bare().range(vec![-0.5, total_x as f64 - 0.5]);
+        let y_axis = style::bare()
             .range(vec![total_y as f64 - 0.5, -0.5])
             .scale_anchor("x")
             .tick_values(places.collect())
@@ -134,16 +134,6 @@ impl Tiles {
         plot.add_trace(trace);
         Figure::new(plot).size(left + 10 + zoom * total_x, 20 + zoom * total_y)
     }
-}
-
-fn bare() -> Axis {
-    Axis::new()
-        .show_grid(false)
-        .zero_line(false)
-        .show_line(false)
-        .show_tick_labels(false)
-        .tick_length(0)
-        .constrain(AxisConstrain::Domain)
 }
 
 fn sizes(tensor: &Tensor) -> Vec<usize> {

@@ -35,7 +35,7 @@ pub use likelihood::{bernoulli_negative_log_likelihood, categorical_kl_to_unifor
 pub use perturbation_gradient::{FiniteDifference, perturbation_gradient};
 pub use ranking::{listwise_ranking, pairwise_ranking, pointwise_ranking};
 pub use recall::{RecallWeight, average_precision_loss, recall_loss};
-pub use solution::{hamming_loss, squared_loss};
+pub use solution::{hamming_loss, l1_loss, squared_loss};
 pub use spo_plus::spo_plus;
 
 fn same_size(what: &'static str, expected: &Tensor, got: &Tensor) -> Result<()> {

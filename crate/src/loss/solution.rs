@@ -49,3 +49,31 @@ fn per_instance(entries: &Tensor) -> Tensor {
     let rows = if entries.dim() > 1 { entries.flatten(1, -1) } else { entries.shallow_clone() };
     rows.sum_dim_intlist(-1, false, None)
 }
+
+/// The L1 loss Σ |y − y*| between solutions y and targets y*, for each instance: shape `[batch]` for
+/// solutions `[batch, ...]`.
+///
+/// For 0/1 solutions it has the value of the [`hamming_loss`], but another derivative: sign(y − y*),
+/// which is 0 where y is right. So −dL/dy = y* − y points at the target, and nothing moves once it is
+/// reached: what [`Identity`](crate::gradient::Identity) needs, which passes the gradient on as it
+/// is. Lower is closer.
+///
+/// Source: Sahoo et al. 2023, sec. 3.1 and B.4 (tours), B.5 (paths).
+///
+/// # Errors
+/// [`Error::Shape`](crate::Error::Shape) for unlike shapes.
+///
+/// ```
+/// use solvergrad::prelude::*;
+///
+/// let y = Tensor::from_slice2(&[[1.0, 0.0, 1.0]]).set_requires_grad(true);
+/// let target = Tensor::from_slice2(&[[1.0, 1.0, 0.0]]);
+/// l1_loss(&y, &target)?.sum(Kind::Double).backward();
+/// assert_eq!(Vec::<f64>::try_from(y.grad().flatten(0, -1))?, [0.0, -1.0, 1.0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn l1_loss(solutions: &Tensor, targets: &Tensor) -> Result<Tensor> {
+    same_size("the targets of the L1 loss", solutions, targets)?;
+    let apart = solutions - targets.detach().to_kind(solutions.kind());
+    Ok(apart.abs().flatten(1, -1).sum_dim_intlist(-1, false, None))
+}

@@ -1,69 +1,26 @@
 //! Encoders and decoders: plain structs on `tch::nn`.
+//!
+//! Weights come from the seed that a model is given, never from libtorch's own generator, from which
+//! whatever runs beside draws, too.
 
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use tch::nn::{self, Module};
 use tch::{Kind, Tensor};
 
-use crate::{Error, Result};
+use crate::Result;
 
-/// A multi-layer perceptron with ReLU between its layers and none after the last.
-///
-/// Weights are Glorot-uniform, U(−a, a) with a = √(6/(fan in + fan out)), and biases zero (Glorot
-/// and Bengio 2010), as Keras initialises dense layers.
-///
-/// ```
-/// use solvergrad::prelude::*;
-///
-/// let variables = nn::VarStore::new(Device::Cpu);
-/// let encoder = Mlp::new(&(variables.root() / "encoder"), &[784, 64, 10], 1)?;
-/// let scores = encoder.forward(&Tensor::zeros([5, 784], (Kind::Float, Device::Cpu)));
-/// assert_eq!(scores.size(), [5, 10]);
-/// # Ok::<(), solvergrad::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct Mlp {
-    layers: Vec<nn::Linear>,
-}
+mod convolution;
+mod flag_network;
+mod mlp;
+mod resnet_trunk;
 
-impl Mlp {
-    /// Layers of the given widths, input and output included: `&[784, 512, 256, 400]` has three.
-    /// The same `seed` gives the same weights on every device.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for fewer than two widths or a width below 1, [`Error::Torch`] where the
-    /// device has no room.
-    pub fn new(path: &nn::Path<'_>, widths: &[i64], seed: u64) -> Result<Self> {
-        if widths.len() < 2 || widths.iter().any(|&width| width < 1) {
-            let got = format!("{widths:?}");
-            return Err(Error::parameter("the widths of an MLP", got, "two or more numbers >= 1"));
-        }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let layers = widths
-            .windows(2)
-            .enumerate()
-            .map(|(index, pair)| {
-                let zero = nn::Init::Const(0.0);
-                let config = nn::LinearConfig { ws_init: zero, bs_init: Some(zero), bias: true };
-                let mut layer = nn::linear(path / index as i64, pair[0], pair[1], config);
-                // Not from libtorch's own generator: whatever runs beside this draws from it too.
-                let bound = (6.0 / (pair[0] + pair[1]) as f64).sqrt();
-                let weights: Vec<f64> =
-                    (0..pair[0] * pair[1]).map(|_| rng.random_range(-bound..=bound)).collect();
-                let weights = Tensor::f_from_slice(&weights)?.f_view([pair[1], pair[0]])?;
-                let _no_grad = tch::no_grad_guard();
-                layer.ws.f_copy_(&weights.f_to_kind(Kind::Float)?)?;
-                Ok(layer)
-            })
-            .collect::<Result<_>>()?;
-        Ok(Self { layers })
-    }
-}
+pub use flag_network::FlagNetwork;
+pub use mlp::Mlp;
+pub use resnet_trunk::ResNetTrunk;
 
-impl Module for Mlp {
-    /// `[batch, first width]` to `[batch, last width]`.
-    fn forward(&self, input: &Tensor) -> Tensor {
-        let (first, rest) = self.layers.split_at(1);
-        rest.iter().fold(first[0].forward(input), |hidden, layer| layer.forward(&hidden.relu()))
-    }
+/// Replaces the values of a parameter, which keeps its shape.
+fn fill(parameter: &mut Tensor, mut draw: impl FnMut() -> f64) -> Result<()> {
+    let values: Vec<f64> = (0..parameter.numel()).map(|_| draw()).collect();
+    let values = Tensor::f_from_slice(&values)?.f_view_as(parameter)?;
+    let _no_grad = tch::no_grad_guard();
+    parameter.f_copy_(&values.f_to_kind(Kind::Float)?)?;
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! Files that are either complete or absent.
+//! Files and folders that are either complete or absent.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -53,6 +53,29 @@ pub(crate) fn replace_file(path: &Path, write: impl FnOnce(&Path) -> Result<()>)
     Ok(())
 }
 
+/// The same for a folder that is not there yet: `fill` is given the path of an empty folder beside,
+/// which then gets the name `path`. Where another process was faster, its folder stays.
+///
+/// # Errors
+/// As [`write_atomically`].
+pub(crate) fn make_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let parent = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    remove_orphans(parent, path);
+    let beside = Beside(parent.join(name_beside(path, std::process::id())));
+    fs::create_dir(&beside.0).map_err(Error::io("create", &beside.0))?;
+    fill(&beside.0)?;
+    match fs::rename(&beside.0, path) {
+        Err(_) if path.is_dir() => {}
+        renamed => renamed.map_err(Error::io("create", path))?,
+    }
+    let _ = File::open(parent).and_then(|folder| folder.sync_all());
+    Ok(())
+}
+
 fn name_beside(path: &Path, process: u32) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -73,8 +96,7 @@ fn remove_orphans(folder: &Path, path: &Path) {
             .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".tmp")?.split_once('.'))
             .and_then(|(process, _)| process.parse::<u32>().ok());
         if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
-            // Another process may have been faster.
-            let _ = fs::remove_file(entry.path());
+            remove(&entry.path());
         }
     }
 }
@@ -84,8 +106,13 @@ struct Beside(PathBuf);
 impl Drop for Beside {
     fn drop(&mut self) {
         // After the rename there is nothing left to remove.
-        let _ = fs::remove_file(&self.0);
+        remove(&self.0);
     }
+}
+
+// A file or a folder, if it is there: another process may have been faster.
+fn remove(path: &Path) {
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
 #[cfg(test)]
@@ -120,6 +147,27 @@ mod tests {
         }
         write_atomically(&path, |_| Ok(()))?;
         assert!(!orphan.exists() && own.exists() && path.exists());
+        Ok(())
+    }
+
+    #[test]
+    fn a_folder_appears_whole_or_not_at_all() -> Result<()> {
+        let folder = tempfile::tempdir().map_err(Error::io("create", "temporary folder"))?;
+        let path = folder.path().join("a/set");
+        let failed = make_folder(&path, |beside| {
+            fs::write(beside.join("half"), "").map_err(Error::io("write", beside))?;
+            Err(Error::parameter("x", 1, "2"))
+        });
+        assert!(failed.is_err() && fs::read_dir(folder.path().join("a")).unwrap().count() == 0);
+        for content in ["first", "second"] {
+            make_folder(&path, |beside| {
+                let file = beside.join("file");
+                fs::write(&file, content).map_err(Error::io("write", &file))
+            })?;
+            // The folder that is there stays.
+            assert_eq!(fs::read_to_string(path.join("file")).ok().as_deref(), Some("first"));
+        }
+        assert_eq!(fs::read_dir(folder.path().join("a")).map(Iterator::count).ok(), Some(1));
         Ok(())
     }
 

@@ -22,6 +22,7 @@ use crate::{Error, Result};
 pub struct Adam {
     // A tensor, so that it travels in checkpoints as the rest of the state does.
     learning_rate: Tensor,
+    milestones: Option<Milestones>,
     betas: (f64, f64),
     epsilon: f64,
     names: Vec<String>,
@@ -29,6 +30,14 @@ pub struct Adam {
     first: Vec<Tensor>,
     second: Vec<Tensor>,
     steps: Vec<Tensor>,
+}
+
+/// After each of these epochs the learning rate is `factor` times what it was.
+#[derive(Clone, Debug)]
+struct Milestones {
+    epochs: Vec<u32>,
+    factor: f64,
+    start: f64,
 }
 
 impl Adam {
@@ -52,7 +61,18 @@ impl Adam {
             .collect();
         let (first, second) = tch::no_grad(|| (zeros(), zeros()));
         let (betas, epsilon) = ((0.9, 0.999), 1e-8);
-        Ok(Self { learning_rate, betas, epsilon, names, parameters, first, second, steps })
+        let milestones = None;
+        Ok(Self {
+            learning_rate,
+            milestones,
+            betas,
+            epsilon,
+            names,
+            parameters,
+            first,
+            second,
+            steps,
+        })
     }
 
     /// Sets ε (Keras uses 1e-7).
@@ -79,13 +99,42 @@ impl Adam {
         }
     }
 
-    /// Changes the learning rate η from the next step on; a checkpoint keeps it.
+    /// Multiplies the learning rate η by `factor` after each of the `epochs` of a
+    /// [`Training`](super::Training): `(&[30, 40], 0.1)` has η up to epoch 30, η/10 up to 40, then
+    /// η/100.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless the factor is finite and not negative.
+    pub fn milestones(self, epochs: &[u32], factor: f64) -> Result<Self> {
+        if !(factor.is_finite() && factor >= 0.0) {
+            return Err(Error::parameter("the factor of a milestone", factor, "finite and >= 0"));
+        }
+        let (epochs, start) = (epochs.to_vec(), self.learning_rate.double_value(&[]));
+        Ok(Self { milestones: Some(Milestones { epochs, factor, start }), ..self })
+    }
+
+    /// The learning rate η of the next step.
+    pub fn learning_rate(&self) -> f64 {
+        self.learning_rate.double_value(&[])
+    }
+
+    /// Changes the learning rate η from the next step on; a checkpoint keeps it. Milestones, where
+    /// there are any, set it again at the next epoch.
     ///
     /// # Errors
     /// [`Error::Parameter`] unless it is finite and not negative.
     pub fn set_learning_rate(&mut self, learning_rate: f64) -> Result<()> {
         let _ = self.learning_rate.fill_(checked_rate(learning_rate)?);
         Ok(())
+    }
+
+    /// The learning rate that the milestones give to `epoch`: from the start, so that a resumed run
+    /// has the very same.
+    pub(super) fn begin_epoch(&mut self, epoch: u32) -> Result<()> {
+        let Some(Milestones { epochs, factor, start }) = &self.milestones else { return Ok(()) };
+        let passed = epochs.iter().filter(|&&milestone| milestone < epoch).count();
+        let rate = (0..passed).fold(*start, |rate, _| rate * factor);
+        self.set_learning_rate(rate)
     }
 
     /// One update that lowers `loss`: gradients cleared, backward pass, step.

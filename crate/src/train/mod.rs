@@ -9,19 +9,22 @@ use std::path::PathBuf;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use tch::{Kind, Tensor, nn};
+use tch::nn;
 
-use crate::data::Images;
+use crate::data::Items;
 use crate::gradient::derive_seed;
 use crate::record::Row;
 use crate::{Error, Result};
 
 mod adam;
 mod checkpoint;
+mod measures;
 mod progress;
 
 pub use adam::Adam;
 use checkpoint::Checkpoint;
+use measures::Means;
+pub use measures::Measures;
 use progress::Progress;
 
 /// What is trained, and what trains it.
@@ -31,6 +34,18 @@ pub struct Learner {
     pub variables: nn::VarStore,
     /// Their optimiser.
     pub optimizer: Adam,
+}
+
+/// Where in a training a batch is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The epoch that is being trained, or that was before the test; the first is 1.
+    pub epoch: u32,
+    /// The batch within the epoch or the test; the first is 0.
+    pub batch: u64,
+    /// The seed for the noise of this batch: another one in every epoch of training, the same one
+    /// in every test.
+    pub seed: u64,
 }
 
 /// One run of training.
@@ -45,7 +60,8 @@ pub struct Training {
     pub epochs: u32,
     /// Items per step.
     pub batch: usize,
-    /// Stop when the test loss has not improved for this many epochs.
+    /// Stop when the test loss (of several sets, the first one's) has not improved for this many
+    /// epochs.
     pub patience: Option<u32>,
     /// Folder of the checkpoint and the rows; nothing is kept where it is `None`.
     pub folder: Option<PathBuf>,
@@ -61,35 +77,48 @@ impl Training {
     /// Trains on `train`, measures on `test` after each epoch, and returns the rows of both.
     ///
     /// `step` performs one update and returns its loss; `evaluate` returns a loss without a graph.
-    /// Both are means over their batch and receive a seed for their noise. An interrupt of the
-    /// notebook's cell ends the training after the current step: the rows of the whole epochs are
-    /// returned, the model keeps its last state.
+    /// Both are means over their batch and receive a seed for their noise; either may report more
+    /// than a loss, as [`Measures`]. An interrupt of the notebook's cell ends the training after the
+    /// current step: the rows of the whole epochs are returned, the model keeps its last state.
     ///
     /// # Errors
     /// What the closures report, [`Error::Parameter`] for an empty set or batch, no epochs or a
-    /// loss that is not finite, and [`Error::File`] or [`Error::Io`] for the folder, before the
+    /// value that is not finite, and [`Error::File`] or [`Error::Io`] for the folder, before the
     /// first epoch where it cannot be written.
-    pub fn run(
+    pub fn run<D: Items, T: Into<Measures>, E: Into<Measures>>(
         &self,
         learner: &mut Learner,
-        train: &Images,
-        test: &Images,
-        mut step: impl FnMut(&mut Adam, &Images, u64) -> Result<Tensor>,
-        mut evaluate: impl FnMut(&Images, u64) -> Result<Tensor>,
+        train: &D,
+        test: &D,
+        mut step: impl FnMut(&mut Adam, &D, u64) -> Result<T>,
+        mut evaluate: impl FnMut(&D, u64) -> Result<E>,
     ) -> Result<Vec<Row>> {
-        for (what, value) in [
-            ("the batch", self.batch),
-            ("the number of training items", train.len()),
-            ("the number of test items", test.len()),
-            ("the number of epochs", self.epochs as usize),
-            ("the patience in epochs", self.patience.map_or(1, |patience| patience as usize)),
-        ] {
-            if value == 0 {
-                return Err(Error::parameter(what, value, "at least 1"));
-            }
-        }
+        self.run_splits(
+            learner,
+            train,
+            &[("test", test)],
+            |optimizer, batch, at| step(optimizer, batch, at.seed),
+            |batch, at| evaluate(batch, at.seed),
+        )
+    }
+
+    /// The same with several sets to measure on, by the names they have in the records, and closures
+    /// that know the epoch: for noise that ends half-time, for instance.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`Error::Parameter`] where there is nothing to measure on or two
+    /// sets have the same name.
+    pub fn run_splits<D: Items, T: Into<Measures>, E: Into<Measures>>(
+        &self,
+        learner: &mut Learner,
+        train: &D,
+        tests: &[(&str, &D)],
+        mut step: impl FnMut(&mut Adam, &D, Step) -> Result<T>,
+        mut evaluate: impl FnMut(&D, Step) -> Result<E>,
+    ) -> Result<Vec<Row>> {
+        self.check(train, tests)?;
         let path = self.folder.as_ref().map(|folder| folder.join("checkpoint.safetensors"));
-        let identity = self.identity(train.len(), test.len());
+        let identity = self.identity(train, tests);
         let found = match &path {
             Some(path) => path.try_exists().map_err(Error::io("read", path))?,
             None => false,
@@ -107,70 +136,149 @@ impl Training {
             // was killed between its two files, they agree again.
             crate::record::write_csv(&checkpoint.rows, folder.join("rows.csv"))?;
         }
-        let in_order: Vec<i64> = (0..test.len() as i64).collect();
+        let first = tests.first().map_or("test", |(name, _)| name);
         let mut progress = Progress::new(self, train.len(), checkpoint.epoch, found);
 
-        while checkpoint.epoch < self.epochs && !self.exhausted(&checkpoint.rows) {
+        while checkpoint.epoch < self.epochs && !self.exhausted(&checkpoint.rows, first) {
             let epoch = checkpoint.epoch + 1;
+            learner.optimizer.begin_epoch(epoch)?;
             // For what draws from libtorch's own generator, dropout for instance.
             tch::manual_seed(self.seed_of(epoch, u64::MAX) as i64);
-            let order = shuffled(train.len(), self.seed_of(epoch, u64::MAX - 1));
-            let trained = match mean_over(train, self.batch, &order, |index, batch| {
-                let loss = step(&mut learner.optimizer, batch, self.seed_of(epoch, index))?;
+            let mut measured = Vec::with_capacity(1 + tests.len());
+            let whole = self.train_epoch(train, epoch, |batch, at| {
+                let measures = step(&mut learner.optimizer, batch, at)?;
                 progress.step(batch.len());
                 crate::interrupt::check("training")?;
-                Ok(loss.detach())
-            }) {
-                // The model keeps the steps it made; the records end with the last whole epoch.
+                Ok(measures.into())
+            });
+            // The model keeps the steps it made; the records end with the last whole epoch.
+            let whole = whole.and_then(|trained| {
+                measured.push(("train", trained));
+                for (place, &(name, set)) in tests.iter().enumerate() {
+                    let tested = self.test(set, place as u64, epoch, |batch, at| {
+                        crate::interrupt::check("testing")?;
+                        Ok(evaluate(batch, at)?.into())
+                    })?;
+                    measured.push((name, tested));
+                }
+                Ok(())
+            });
+            match whole {
                 Err(Error::Interrupted(_)) => {
                     progress.interrupted(epoch);
                     break;
                 }
-                trained => trained?,
-            };
-            let tested = match mean_over(test, self.batch, &in_order, |index, batch| {
-                crate::interrupt::check("testing")?;
-                let _no_grad = tch::no_grad_guard();
-                evaluate(batch, self.seed_of(0, index))
-            }) {
-                Err(Error::Interrupted(_)) => {
-                    progress.interrupted(epoch);
-                    break;
+                whole => whole?,
+            }
+            for (split, values) in &measured {
+                for (metric, value) in values {
+                    checkpoint.rows.push(self.row(epoch, split, metric, *value)?);
                 }
-                tested => tested?,
-            };
-            for (split, value) in [("train", trained), ("test", tested)] {
-                checkpoint.rows.push(self.row(epoch, split, value)?);
             }
             checkpoint.epoch = epoch;
             if let (Some(path), Some(folder)) = (&path, &self.folder) {
                 checkpoint.save(path, learner)?;
                 crate::record::write_csv(&checkpoint.rows, folder.join("rows.csv"))?;
             }
-            progress.epoch(epoch, trained, tested);
+            progress.epoch(epoch, &measured);
         }
         Ok(checkpoint.rows)
     }
 
-    fn row(&self, epoch: u32, split: &str, value: f64) -> Result<Row> {
+    fn check<D: Items>(&self, train: &D, tests: &[(&str, &D)]) -> Result<()> {
+        let fewest = tests.iter().map(|(_, set)| set.len()).min();
+        for (what, value) in [
+            ("the batch", self.batch),
+            ("the number of training items", train.len()),
+            ("the number of sets to test on", tests.len()),
+            ("the number of test items", fewest.unwrap_or(1)),
+            ("the number of epochs", self.epochs as usize),
+            ("the patience in epochs", self.patience.map_or(1, |patience| patience as usize)),
+        ] {
+            if value == 0 {
+                return Err(Error::parameter(what, value, "at least 1"));
+            }
+        }
+        let mut names = vec!["train"];
+        for (name, _) in tests {
+            if names.contains(name) {
+                let expected = "unlike `train` and the names of the other sets";
+                return Err(Error::parameter("the name of a test set", name, expected));
+            }
+            names.push(name);
+        }
+        Ok(())
+    }
+
+    fn train_epoch<D: Items>(
+        &self,
+        train: &D,
+        epoch: u32,
+        step: impl FnMut(&D, Step) -> Result<Measures>,
+    ) -> Result<Vec<(String, f64)>> {
+        let order = shuffled(train.len(), self.seed_of(epoch, u64::MAX - 1));
+        let at = |batch| Step { epoch, batch, seed: self.seed_of(epoch, batch) };
+        self.means_over(train, &order, at, step)
+    }
+
+    fn test<D: Items>(
+        &self,
+        set: &D,
+        place: u64,
+        epoch: u32,
+        mut evaluate: impl FnMut(&D, Step) -> Result<Measures>,
+    ) -> Result<Vec<(String, f64)>> {
+        let in_order: Vec<i64> = (0..set.len() as i64).collect();
+        let at = |batch| {
+            let seed = match place {
+                0 => self.seed_of(0, batch),
+                place => derive_seed(&[self.label.seed, 0, batch, place]),
+            };
+            Step { epoch, batch, seed }
+        };
+        let _no_grad = tch::no_grad_guard();
+        self.means_over(set, &in_order, at, |batch, at| evaluate(batch, at))
+    }
+
+    // The means over all items of per-batch means, the loss first.
+    fn means_over<D: Items>(
+        &self,
+        set: &D,
+        order: &[i64],
+        at: impl Fn(u64) -> Step,
+        mut measure: impl FnMut(&D, Step) -> Result<Measures>,
+    ) -> Result<Vec<(String, f64)>> {
+        let mut means = Means::default();
+        for (index, indices) in order.chunks(self.batch).enumerate() {
+            means.add(measure(&set.select(indices)?, at(index as u64))?, indices.len())?;
+        }
+        means.finish(&self.metric)
+    }
+
+    fn row(&self, epoch: u32, split: &str, metric: &str, value: f64) -> Result<Row> {
         if !value.is_finite() {
             return Err(Error::parameter(
-                "the loss",
-                format!("{value} after epoch {epoch}"),
+                "the loss or a metric",
+                format!("{value} after epoch {epoch} ({metric}, {split})"),
                 "finite: lower the learning rate or look at the loss",
             ));
         }
-        let (split, metric) = (split.to_owned(), self.metric.clone());
+        let (split, metric) = (split.to_owned(), metric.to_owned());
         Ok(Row { epoch, split, metric, value, ..self.label.clone() })
     }
 
     // What a checkpoint has to share with the run that resumes it.
-    fn identity(&self, train: usize, test: usize) -> String {
+    fn identity<D: Items>(&self, train: &D, tests: &[(&str, &D)]) -> String {
         let Row { experiment, rule, projection, margin, seed, .. } = &self.label;
+        let sizes: Vec<String> = tests.iter().map(|(_, set)| set.len().to_string()).collect();
         format!(
-            "{experiment}, {rule}, {projection}, {margin}, seed {seed}, {}, batch {}, {train} + \
-             {test} items, {}",
-            self.metric, self.batch, self.configuration
+            "{experiment}, {rule}, {projection}, {margin}, seed {seed}, {}, batch {}, {} + {} \
+             items, {}",
+            self.metric,
+            self.batch,
+            train.len(),
+            sizes.join(" + "),
+            self.configuration
         )
     }
 
@@ -178,8 +286,9 @@ impl Training {
         derive_seed(&[self.label.seed, u64::from(epoch), step])
     }
 
-    fn exhausted(&self, rows: &[Row]) -> bool {
-        let tested: Vec<&Row> = rows.iter().filter(|row| row.split == "test").collect();
+    fn exhausted(&self, rows: &[Row], split: &str) -> bool {
+        let of_loss = |row: &&Row| row.split == split && row.metric == self.metric;
+        let tested: Vec<&Row> = rows.iter().filter(of_loss).collect();
         let best = tested.iter().min_by(|a, b| a.value.total_cmp(&b.value));
         match (self.patience, best, tested.last()) {
             (Some(patience), Some(best), Some(last)) => last.epoch - best.epoch >= patience,
@@ -192,31 +301,4 @@ fn shuffled(count: usize, seed: u64) -> Vec<i64> {
     let mut order: Vec<i64> = (0..count as i64).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     order
-}
-
-// The mean of a per-batch mean over all items. Summed on the device: reading every value back
-// would make a GPU wait after each step.
-fn mean_over(
-    set: &Images,
-    batch: usize,
-    order: &[i64],
-    mut loss: impl FnMut(u64, &Images) -> Result<Tensor>,
-) -> Result<f64> {
-    let mut sum: Option<Tensor> = None;
-    for (index, indices) in order.chunks(batch).enumerate() {
-        let mean = loss(index as u64, &set.select(indices)?)?;
-        if mean.numel() != 1 {
-            return Err(Error::Shape {
-                what: "the loss",
-                got: format!("{:?}", mean.size()),
-                expected: "one number, the mean over its batch".into(),
-            });
-        }
-        let part = mean.f_to_kind(Kind::Double)?.f_mul_scalar(indices.len() as f64)?;
-        sum = Some(match sum {
-            Some(sum) => sum.f_add(&part)?,
-            None => part,
-        });
-    }
-    Ok(sum.map_or(Ok(0.0), f64::try_from)? / order.len() as f64)
 }

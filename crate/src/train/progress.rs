@@ -74,14 +74,16 @@ impl Progress {
         }
     }
 
-    pub fn epoch(&mut self, epoch: u32, train: f64, test: f64) {
+    /// `measured`: by the name of its set, the training set first, the loss and what else was
+    /// measured.
+    pub fn epoch(&mut self, epoch: u32, measured: &[(&str, Vec<(String, f64)>)]) {
         self.last_line = Instant::now();
-        self.curve.push([train, test]);
-        let (metric, epochs) = (&self.metric, self.epochs);
-        let pace = self.pace();
-        self.line(&format!(
-            "epoch {epoch:3}/{epochs}  {metric}: train {train:.3}  test {test:.3}  {pace}"
-        ));
+        let losses: Vec<f64> = measured.iter().filter_map(|(_, v)| Some(v.first()?.1)).collect();
+        if let [train, test, ..] = losses[..] {
+            self.curve.push([train, test]);
+        }
+        let (values, pace) = (values_by_metric(measured), self.pace());
+        self.line(&format!("epoch {epoch:3}/{}  {values}  {pace}", self.epochs));
     }
 
     pub fn interrupted(&mut self, epoch: u32) {
@@ -119,6 +121,25 @@ impl Progress {
         );
         live.update(&Html::new(html, self.lines.join("\n")));
     }
+}
+
+// `loss: train 0.300  test 0.400  accuracy: test 0.900`.
+fn values_by_metric(measured: &[(&str, Vec<(String, f64)>)]) -> String {
+    let mut metrics: Vec<&str> = Vec::new();
+    for (metric, _) in measured.iter().flat_map(|(_, values)| values) {
+        if !metrics.contains(&metric.as_str()) {
+            metrics.push(metric);
+        }
+    }
+    let mut text = Vec::new();
+    for metric in metrics {
+        let found = measured.iter().filter_map(|(split, values)| {
+            let (_, value) = values.iter().find(|(name, _)| name == metric)?;
+            Some(format!("{split} {value:.3}"))
+        });
+        text.push(format!("{metric}: {}", found.collect::<Vec<_>>().join("  ")));
+    }
+    text.join("  ")
 }
 
 // Training and test loss over the epochs, as an inline picture: drawn in microseconds, unlike a
