@@ -20,31 +20,34 @@ step() {
 }
 
 # The settings under which a notebook is done in a minute: `solvergrad.smoke` in its metadata.
-smoke() {
-  python3 -c 'import json, sys
+settings_of() {
+  mapfile -t settings < <(python3 -c 'import json, sys
 for name, value in json.load(open(sys.argv[1]))["metadata"]["solvergrad"]["smoke"].items():
-    print("--set", f"{name}={json.dumps(value)}", sep="\n")' "$1"
+    print("--set", f"{name}={json.dumps(value)}", sep="\n")' "$1")
+  [ ${#settings[@]} -gt 0 ] || { echo "$1 has no smoke settings in its metadata"; return 1; }
 }
 
-# A run that found its results ready would test nothing.
+# A notebook with the library's training loop must have trained: a run that found its results ready
+# would test nothing. One that writes records must have left them.
 trained() {
-  [[ "$2" != *epochs=* ]] || grep -q 'epoch   1/1' "$1" || { echo "no training in $1"; return 1; }
+  local notebook=$1 log=$2 out=$3
+  ! grep -q 'Training {' "$notebook" || grep -q 'epoch   1/1' "$log" || { echo "no training in $notebook"; return 1; }
+  ! grep -q 'write_csv' "$notebook" || [ -n "$(find "$out/results" -name '*.csv')" ] || { echo "no records of $notebook"; return 1; }
+  [ -n "$(find "$out/figures" -name '*.pdf')" ] || { echo "no figures of $notebook"; return 1; }
 }
 
 programs() {
   local notebook ldd
   solvergrad notebook check notebooks/00_tour.ipynb || return 1
   for notebook in notebooks/*.ipynb; do
-    mapfile -t settings < <(smoke "$notebook")
-    [ ${#settings[@]} -gt 0 ] || { echo "$notebook has no smoke settings in its metadata"; return 1; }
+    settings_of "$notebook" || return 1
     solvergrad notebook build "$notebook" -o "$scratch/program" || return 1
     "$scratch/program" "${settings[@]}" --out "$scratch/program-out" >"$scratch/log" 2>&1 \
       || { tail -n 20 "$scratch/log"; echo "$notebook failed as a program"; return 1; }
-    trained "$scratch/log" "${settings[*]}" || return 1
+    trained "$notebook" "$scratch/log" "$scratch/program-out" || return 1
     # As on another machine: nothing of the image but libtorch.
     ldd=$(LD_LIBRARY_PATH=$scratch/program.lib:/opt/libtorch/lib ldd "$scratch/program") || return 1
     ! grep -E 'not found|/opt/(solvergrad|highs)|/usr/local' <<<"$ldd" || { echo "$notebook: libraries are missing beside the program"; return 1; }
-    [ -n "$(find "$scratch/program-out/figures" -name '*.pdf')" ] || { echo "no figures"; return 1; }
     rm -rf "$scratch"/program*
     echo "$notebook: ok as a program"
   done
@@ -55,10 +58,9 @@ notebooks() {
   for notebook in notebooks/*.ipynb; do
     rm -rf "$scratch/run"
     start=$SECONDS
-    mapfile -t settings < <(smoke "$notebook")
+    settings_of "$notebook" || return 1
     solvergrad notebook run "$notebook" --out "$scratch/run" "${settings[@]}" || return 1
-    trained "$scratch/run/${notebook##*/}" "${settings[*]}" || return 1
-    [ -n "$(find "$scratch/run/figures" -name '*.pdf')" ] || { echo "no figures"; return 1; }
+    trained "$notebook" "$scratch/run/${notebook##*/}" "$scratch/run" || return 1
     echo "$notebook: $((SECONDS - start)) s"
   done
 }

@@ -90,9 +90,9 @@ std::vector<torch::Tensor> list(torch::Tensor **tensors, int64_t count) {
 std::atomic<int64_t> host_waits{0};
 
 std::unique_ptr<at::ObserverContext> count_wait(const at::RecordFunction &function) {
-  static constexpr std::array<const char *, 5> waiting = {"aten::_local_scalar_dense", "aten::nonzero",
-                                                          "aten::masked_select", "aten::equal",
-                                                          "aten::unique_dim"};
+  static constexpr std::array<const char *, 7> waiting = {
+      "aten::_local_scalar_dense", "aten::nonzero",  "aten::masked_select",     "aten::equal",
+      "aten::unique_dim",          "aten::_unique2", "aten::unique_consecutive"};
   const char *name = function.name();
   const auto is_name = [name](const char *other) { return std::strcmp(name, other) == 0; };
   bool waits = std::any_of(waiting.begin(), waiting.end(), is_name);

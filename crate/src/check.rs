@@ -52,7 +52,8 @@ pub fn jacobian(
 /// that depend on values, copies from one device to another (a GPU idles meanwhile).
 ///
 /// Counts on this thread, and on those of autograd that work for it; one count at a time. On the CPU,
-/// where nothing waits, it counts what would.
+/// where nothing waits, it counts the operations that would (a value read back, a shape that depends on
+/// values), but not copies, which there cross no device.
 ///
 /// ```
 /// use solvergrad::check::host_waits;

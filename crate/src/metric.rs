@@ -131,13 +131,19 @@ pub fn exact_accuracy(found: &Tensor, truth: &Tensor) -> Result<f64> {
 /// 1 <= k <= items.
 pub fn recall_at(scores: &Tensor, relevant: &Tensor, k: usize) -> Result<f64> {
     same_shape(scores, relevant)?;
-    let items = scores.size().last().copied().unwrap_or(0);
+    let [_, items] = *scores.size() else {
+        return Err(Error::Shape {
+            what: "the scores of a recall",
+            got: format!("{:?}", scores.size()),
+            expected: "[queries, items]".into(),
+        });
+    };
     if k == 0 || k as i64 > items {
         let expected = format!("between 1 and the {items} items");
         return Err(Error::parameter("k of the recall", k, expected));
     }
-    let (_, best) = rows(scores).topk(k as i64, -1, true, false);
-    let hits = rows(relevant).to_kind(Kind::Double).gather(-1, &best, false);
+    let (_, best) = scores.topk(k as i64, -1, true, false);
+    let hits = relevant.to_kind(Kind::Double).gather(-1, &best, false);
     Ok(hits.amax([-1].as_slice(), false).mean(Kind::Double).double_value(&[]))
 }
 

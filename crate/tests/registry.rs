@@ -26,6 +26,7 @@ fn tasks(kind: Kind) -> Vec<(&'static str, Task)> {
             Structure::Any,
             1.0,
         ),
+        ("grid", Arc::new(GridShortestPath::new(3, 3).unwrap()), Structure::Any, 1.0),
         (
             "knapsack",
             Arc::new(LinearProgramme::knapsack(&weights, &[9.0, 9.0]).unwrap()),
@@ -44,6 +45,11 @@ fn tasks(kind: Kind) -> Vec<(&'static str, Task)> {
     solvers.into_iter().map(build).collect()
 }
 
+/// Costs that the task's solver accepts.
+fn within(task: &Task, costs: Tensor) -> Tensor {
+    if task.solver.domain() == Domain::Finite { costs } else { costs.clamp_min(0.01) }
+}
+
 #[test]
 fn every_row_gives_losses_and_gradients_and_solves_as_often_as_it_says() {
     for kind in KINDS {
@@ -52,7 +58,7 @@ fn every_row_gives_losses_and_gradients_and_solves_as_often_as_it_says() {
             let counter = Counted::shared(task.solver.clone());
             task.solver = Arc::new(counter.clone());
             task.settings.samples = 7;
-            let predicted = random(&task.costs.size(), kind, 2) * 0.7 + &task.costs;
+            let predicted = within(&task, random(&task.costs.size(), kind, 2) * 0.7 + &task.costs);
             for (method, used) in METHODS.iter().zip(&mut used) {
                 if !method.applies(&task) {
                     continue;
@@ -99,7 +105,7 @@ fn every_row_learns() {
         let plain = SolverLayer::shared(task.solver.clone(), Arc::new(Identity));
         for method in METHODS.iter().filter(|method| method.applies(&task)) {
             let task = task.restarted().unwrap();
-            let mut costs = random(&task.costs.size(), Kind::Float, 5);
+            let mut costs = within(&task, random(&task.costs.size(), Kind::Float, 5));
             let regret = |costs: &Tensor| {
                 let found = plain.forward(costs).unwrap();
                 metric::regret(&task.costs, &found, &task.solutions).unwrap()
@@ -111,6 +117,7 @@ fn every_row_learns() {
                 let leaf = costs.detach().set_requires_grad(true);
                 method.loss(&task, &leaf, step).unwrap().sum(Kind::Float).backward();
                 costs -= leaf.grad() * (0.3 / leaf.grad().norm().double_value(&[]).max(1e-12));
+                costs = within(&task, costs);
             }
             let after = regret(&costs);
             // The upper side makes worse solutions dearer and the present one cheaper: with costs of

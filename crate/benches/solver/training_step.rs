@@ -6,6 +6,19 @@ use solvergrad::prelude::*;
 pub fn discrete_vae(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training step");
     let images = Tensor::rand([100, 784], (Kind::Float, Device::Cpu));
+    let costs = Tensor::randn([100, 20, 20], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let identity = layer(Identity);
+    for (name, projection) in
+        [("layer alone", Projection::None), ("layer alone, std", Projection::Std)]
+    {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let codes = identity.forward(&projection.apply(&costs).unwrap()).unwrap();
+                let loss = codes.sum(Kind::Float);
+                Tensor::run_backward(&[loss], &[&costs], false, false)
+            });
+        });
+    }
     let ways: [(&str, Option<SolverLayer>, Projection); 4] = [
         ("no layer", None, Projection::None),
         ("identity", Some(layer(Identity)), Projection::None),

@@ -29,6 +29,7 @@ pub struct Panels {
     columns: usize,
     annotations: Vec<Annotation>,
     named: Vec<String>,
+    logarithmic: bool,
 }
 
 // plotly has no more axes.
@@ -62,6 +63,7 @@ impl Panels {
             columns,
             annotations: Vec::new(),
             named: Vec::new(),
+            logarithmic: false,
         };
         for (panel, title) in titles.iter().enumerate() {
             let (row, column) = (panel / columns, panel % columns);
@@ -102,8 +104,9 @@ impl Panels {
         }
     }
 
-    /// Logarithmic axes upwards.
+    /// Logarithmic axes upwards; before anything is drawn.
     pub fn logarithmic(&mut self) {
+        self.logarithmic = true;
         for (_, y) in &mut self.axes {
             *y = y.clone().type_(plotly::layout::AxisType::Log);
         }
@@ -119,17 +122,23 @@ impl Panels {
     /// than a legend can tell apart. The names are moved apart where lines end close to each other.
     pub fn named_lines(&mut self, panel: usize, x: &[f64], lines: &[(String, Vec<f64>)]) {
         let Some((x_axis, y_axis)) = self.axes.get_mut(panel) else { return };
-        let all = lines.iter().flat_map(|(_, y)| y).copied().filter(|y| y.is_finite());
+        // plotly's ranges and annotations on a logarithmic axis are powers of ten.
+        let logarithmic = self.logarithmic;
+        let power = move |y: f64| if logarithmic { y.log10() } else { y };
+        let all = lines.iter().flat_map(|(_, y)| y).map(|&y| power(y)).filter(|y| y.is_finite());
         let (low, high) = all.fold((f64::MAX, f64::MIN), |(a, b), y| (a.min(y), b.max(y)));
         let Some(&end) = x.last().filter(|_| low <= high) else { return };
-        let span = (high - low).max(f64::MIN_POSITIVE);
+        let span = if high > low { high - low } else { high.abs().max(1.0) };
         let (low, high) = (low - 0.05 * span, high + 0.05 * span);
         *y_axis = y_axis.clone().range(vec![low, high]);
         // The names stand outside: without a range they would widen the axis.
         let start = x.first().copied().unwrap_or(end);
         *x_axis = x_axis.clone().range(vec![start, end + 0.02 * (end - start)]);
         let mut ends: Vec<(f64, usize)> = (0..lines.len())
-            .filter_map(|index| Some((*lines[index].1.last().filter(|y| y.is_finite())?, index)))
+            .filter_map(|index| {
+                let end = power(*lines[index].1.last()?);
+                end.is_finite().then_some((end, index))
+            })
             .collect();
         ends.sort_by(|a, b| a.0.total_cmp(&b.0));
         // Upwards from the lowest, then back down from the top where they ran out of it.
@@ -138,14 +147,16 @@ impl Panels {
         for (end, _) in &ends {
             places.push(places.last().map_or(*end, |below| end.max(below + gap)));
         }
+        for (index, (_, y)) in lines.iter().enumerate() {
+            self.line(panel, x, y, index, "");
+        }
         let mut ceiling = high;
         for place in places.iter_mut().rev() {
             *place = place.min(ceiling);
             ceiling = *place - gap;
         }
         for ((_, index), place) in ends.iter().zip(places) {
-            let (name, y) = &lines[*index];
-            self.line(panel, x, y, *index, "");
+            let name = &lines[*index].0;
             let label = self.beside(panel, end, place).text(name).show_arrow(false);
             let label = label.x_anchor(Anchor::Left).x_shift(6.0);
             self.annotations.push(label.font(style::font(12).color(style::colour(*index))));
@@ -166,6 +177,7 @@ impl Panels {
         let trace = Scatter::new(x.to_vec(), y.to_vec()).mode(Mode::Markers).marker(marker);
         self.add(panel, trace, label);
         for ((&x, &y), text) in x.iter().zip(y).zip(texts) {
+            let y = if self.logarithmic { y.log10() } else { y };
             let place = self.beside(panel, x, y).text(text).show_arrow(false);
             self.annotations.push(place.x_shift(8.0).y_shift(10.0).font(style::font(13)));
         }

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tch::{Kind, Tensor};
 
 use super::{Rule, Solved, check_positive};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Adaptive I-MLE: [`ImplicitMle`](super::ImplicitMle) divided by λ, with a λ that follows the size of
 /// costs and gradients.
@@ -52,7 +52,7 @@ impl AdaptiveImplicitMle {
     /// steps of 1e-3.
     ///
     /// # Errors
-    /// [`Error::Parameter`](crate::Error::Parameter) unless the target is finite and > 0.
+    /// [`Error::Parameter`] unless the target is finite and > 0.
     pub fn new(target: f64) -> Result<Self> {
         Ok(Self {
             target: check_positive("target of adaptive I-MLE", target)?,
@@ -65,7 +65,7 @@ impl AdaptiveImplicitMle {
     /// The same with another step of α.
     ///
     /// # Errors
-    /// [`Error::Parameter`](crate::Error::Parameter) unless it is finite and > 0.
+    /// [`Error::Parameter`] unless it is finite and > 0.
     pub fn with_step(self, step: f64) -> Result<Self> {
         Ok(Self { step: check_positive("step of adaptive I-MLE", step)?, ..self })
     }
@@ -73,7 +73,7 @@ impl AdaptiveImplicitMle {
     /// The same from another α, and without what was learned before.
     ///
     /// # Errors
-    /// [`Error::Parameter`](crate::Error::Parameter) unless it is finite and > 0.
+    /// [`Error::Parameter`] unless it is finite and > 0.
     pub fn with_alpha(self, alpha: f64) -> Result<Self> {
         let alpha = check_positive("alpha of adaptive I-MLE", alpha)?;
         Ok(Self { state: Arc::new(Mutex::new(State { alpha, changes: 1.0 })), ..self })
@@ -98,8 +98,12 @@ impl Rule for AdaptiveImplicitMle {
     fn gradient(&self, solved: &Solved<'_>, gradient: &Tensor) -> Result<Tensor> {
         let norm = |tensor: &Tensor| tensor.to_kind(Kind::Double).norm().double_value(&[]);
         let size = norm(gradient);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lambda = if size > 0.0 { state.alpha * norm(solved.costs) / size } else { 0.0 };
+        if !size.is_finite() {
+            return Err(Error::parameter("the norm of dL/dy", size, "finite"));
+        }
+        // Not locked while solving: other threads may want to read it, or to solve.
+        let alpha = self.alpha();
+        let lambda = if size > 0.0 { alpha * norm(solved.costs) / size } else { 0.0 };
         let difference = match (lambda > 0.0, self.central) {
             (false, _) => gradient.zeros_like(),
             (true, false) => solved.interpolate(lambda, gradient)?,
@@ -110,9 +114,11 @@ impl Rule for AdaptiveImplicitMle {
         };
         let instances = difference.numel() as f64 / solved.solver.dimension() as f64;
         let changed = difference.count_nonzero(None).double_value(&[]) / instances.max(1.0);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.changes = 0.9 * state.changes + 0.1 * changed;
         let direction = if state.changes < self.target { 1.0 } else { -1.0 };
         state.alpha = (state.alpha + direction * self.step).max(0.0);
+        drop(state);
         Ok(if lambda > 0.0 { difference / lambda } else { difference })
     }
 }

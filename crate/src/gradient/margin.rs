@@ -14,7 +14,8 @@ use crate::{Error, Result};
 /// | `Informed` | w + (α/2) y* − (α/2)(1 − y*): the true solution y* looks worse, others better |
 /// | `InformedMatches` | w + α y*: only the true solution looks worse |
 ///
-/// α is in units of costs. The two informed forms have the same solution where all solutions have
+/// α is in units of costs. For ranks, whose costs are scores and where 1 marks a *relevant* item, which
+/// is to get a small rank, the truth is 1 − relevance: relevant scores fall by α/2, others rise. The two informed forms have the same solution where all solutions have
 /// the same size Σy, and differ for partial matchings and for paths. A margin is a tensor expression,
 /// so it composes with any rule and projection, in an order that
 /// [`Conditioning`](super::Conditioning) states. The random signs are drawn where the costs are,
@@ -147,7 +148,7 @@ impl MarginSchedule {
             Self::Constant => 1.0,
             Self::Until { epoch: last } => f64::from(u8::from(epoch <= last)),
             Self::Linear { epoch: last } => {
-                let left = f64::from((last + 1).saturating_sub(epoch));
+                let left = f64::from(last.saturating_add(1).saturating_sub(epoch));
                 left.min(f64::from(last)) / f64::from(last.max(1))
             }
         })

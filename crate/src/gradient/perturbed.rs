@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::noise::fill;
-use super::{bridge, check_floating, check_positive, layer};
+use super::{bridge, check_positive, layer};
 use crate::solver::Solver;
 use crate::{Error, Result};
 
@@ -121,7 +121,10 @@ impl Perturbed {
     /// # Errors
     /// [`Error::Parameter`] for an integer kind.
     pub fn noise(&self, costs: &Tensor, seed: u64) -> Result<Tensor> {
-        check_floating("the kind of the costs", costs.kind())?;
+        layer::check_shape(
+            &*self.solver,
+            layer::flattened(&*self.solver, costs).as_ref().unwrap_or(costs),
+        )?;
         let values = fill(costs.numel() * self.samples, seed, |rng| StandardNormal.sample(rng));
         Ok(Tensor::from_slice(&values)
             .view(&self.shape_of_noise(costs)[..])
@@ -142,7 +145,10 @@ impl Perturbed {
         costs: &Tensor,
         noise: &Tensor,
     ) -> Result<Tensor> {
-        check_floating("the kind of the costs", costs.kind())?;
+        layer::check_shape(
+            &*self.solver,
+            layer::flattened(&*self.solver, costs).as_ref().unwrap_or(costs),
+        )?;
         let expected = self.shape_of_noise(costs);
         if noise.size() != expected {
             return Err(Error::Shape {

@@ -18,7 +18,7 @@ use crate::{Error, Result};
 ///
 /// The norm is Euclidean, with no epsilon added and no factor √n: `Std` is centring and unit length,
 /// not division by a standard deviation. Where ‖w‖ is 0, or ‖v‖ no more than the rounding of w
-/// (4ε‖w‖), there is no direction: [`apply`](Self::apply) then gives P(w) = 0 and a gradient of 0, so
+/// (4ε√n|mean(w)|), there is no direction: [`apply`](Self::apply) then gives P(w) = 0 and a gradient of 0, so
 /// that such an instance takes no part in a step, without looking at values from the host;
 /// [`apply_strictly`](Self::apply_strictly) reports an error. For a plane with a normal of your own
 /// see [`Plane`]. Source: Sahoo et al. 2023, sec. 3.3, eq. 10-14.
@@ -89,30 +89,38 @@ impl Projection {
         super::check_floating("the kind of the costs", costs.kind())?;
         match self {
             Self::None => Ok((costs.shallow_clone(), None)),
-            Self::Mean => Ok((center(costs), None)),
+            Self::Mean => Ok((center(costs).0, None)),
             Self::Norm => normalise(costs, None),
-            Self::Std => normalise(&center(costs), Some(costs)),
+            Self::Std => {
+                let (vector, mean) = center(costs);
+                normalise(&vector, Some(&mean))
+            }
         }
     }
 }
 
-// `original`: what `vector` was centred from. Rounding leaves a centred constant at a few ulp of the
-// original instead of 0, and the direction of such a rest is noise.
-fn normalise(vector: &Tensor, original: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>)> {
+// `shift`: what `vector` was centred by. Rounding leaves a centred constant at a few ulp of the original
+// instead of 0, and the direction of such a rest is noise.
+fn normalise(vector: &Tensor, shift: Option<&Tensor>) -> Result<(Tensor, Option<Tensor>)> {
     let epsilon = if vector.kind() == Kind::Double { f64::EPSILON } else { f32::EPSILON.into() };
-    let norms = norm_of(&vector.detach())?;
-    let degenerate = match original {
+    let norm = norm_of(vector)?;
+    let norms = norm.detach();
+    let degenerate = match shift {
         None => norms.eq(0.0),
-        Some(original) => norms.le_tensor(&(norm_of(&original.detach())? * (4.0 * epsilon))),
+        // ‖w‖ <= ‖v‖ + √n |shift|; what counts is the second, where ‖v‖ is next to nothing.
+        Some(shift) => {
+            let n = vector.size().last().copied().unwrap_or(1) as f64;
+            norms.le_tensor(&(shift.detach().abs() * (4.0 * epsilon * n.sqrt())))
+        }
     };
-    // Filled before the norm is taken: the derivative of ‖v‖ at 0 is NaN, and NaN · 0 would be, too.
-    let rest = vector.masked_fill(&degenerate, 1.0);
-    let unit = &rest / norm_of(&rest)?;
-    Ok((unit.masked_fill(&degenerate, 0.0), Some(degenerate)))
+    // Divided by infinity such an instance is 0, and so is its gradient.
+    let unit = vector / norm.masked_fill(&degenerate, f64::INFINITY);
+    Ok((unit, Some(degenerate)))
 }
 
-fn center(costs: &Tensor) -> Tensor {
-    costs - costs.mean_dim(-1, true, None)
+fn center(costs: &Tensor) -> (Tensor, Tensor) {
+    let mean = costs.mean_dim(-1, true, None);
+    (costs - &mean, mean)
 }
 
 fn norm_of(costs: &Tensor) -> Result<Tensor> {
@@ -161,7 +169,7 @@ impl Plane {
         Ok(Self { unit: scaled.map(|entry| entry / norm).collect() })
     }
 
-    /// P(`costs`), differentiable; `costs` is `[..., n]`.
+    /// P(`costs`), differentiable; `costs` is `[..., n]`. The normal is copied to the costs' device.
     ///
     /// # Errors
     /// [`Error::Shape`] where n is not the length of the normal, [`Error::Parameter`] for an integer

@@ -116,6 +116,11 @@ impl ScoreFunction {
                 expected: format!("{expected:?}, one for each sample and instance"),
             });
         }
+        // A count or a condition is a loss, too.
+        let losses = match super::check_floating("the losses", losses.kind()) {
+            Ok(()) => losses,
+            Err(_) => losses.to_kind(costs.kind()),
+        };
         let samples = self.samples as f64;
         let seen = losses.detach();
         let centred = match self.baseline {

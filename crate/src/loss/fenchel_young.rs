@@ -47,7 +47,7 @@ pub fn fenchel_young_with_noise(
     let factor = layer.factor(&costs, &predicted.detach());
     let value = (costs * &samples).mean_dim(0, false, None);
     let mean = (samples * factor).mean_dim(0, false, None);
-    let linear = predicted * (solutions.detach() - &mean);
+    let linear = predicted * (solutions.detach().to_kind(predicted.kind()) - &mean);
     let constant = predicted.detach() * mean - value;
     Ok((linear + constant).sum_dim_intlist(-1, false, None))
 }

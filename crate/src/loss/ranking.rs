@@ -42,8 +42,13 @@ pub fn pairwise_ranking(
         return Err(Error::parameter("margin of the pairwise ranking", margin, "finite and >= 0"));
     }
     let (scores, truth) = objectives("the true costs of the ranking", pool, predicted, costs)?;
-    let (least, best) = truth.min_dim(-1, true);
-    let dearer = truth.gt_tensor(&least).to_kind(scores.kind());
+    let least = truth.amin([-1].as_slice(), true);
+    // Sums in another order differ by rounding: that makes no pair.
+    let rounding = if truth.kind() == Kind::Double { 1e-12 } else { 1e-5 };
+    let within = truth.abs().amax([-1].as_slice(), true) * rounding + least;
+    let dearer = truth.gt_tensor(&within).to_kind(scores.kind());
+    // The oldest of the best: the first 0.
+    let best = dearer.argmin(-1, true);
     let behind = scores.gather(-1, &best, false) - &scores + margin;
     let sum = (behind.relu() * &dearer).sum_dim_intlist(-1, false, None);
     Ok(sum / dearer.sum_dim_intlist(-1, false, None).clamp_min(1.0))

@@ -39,7 +39,8 @@ pub fn spo_plus(
     if let Some(flat) = flattened(solver, predicted) {
         return spo_plus(solver, &flat, &costs.reshape_as(&flat), &solutions.reshape_as(&flat));
     }
-    let (costs, solutions) = (costs.detach(), solutions.detach());
+    let kind = predicted.kind();
+    let (costs, solutions) = (costs.detach().to_kind(kind), solutions.detach().to_kind(kind));
     let spread = predicted * 2.0 - &costs;
     let worst = solve_tensor(solver, &spread.detach())?;
     // The minimum is attained at `worst`, a constant: its gradient is that of the product.

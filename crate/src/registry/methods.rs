@@ -6,7 +6,9 @@ use tch::{Kind, Tensor};
 
 use super::Gives::{ExpectedLoss, HullPoint, Loss, Solution};
 use super::Labels::{Costs, OfTheLoss, Solutions};
-use super::Problems::{Any, BindingConstraints, ConstantSum, NonZeroCosts, OneOfN, Ranks, Subsets};
+use super::Problems::{
+    Any, AnySign, BindingConstraints, ConstantSum, NonZeroCosts, OneOfN, Ranks, Subsets,
+};
 use super::{Calls, Method, Settings, Structure, Task};
 use crate::gradient::{
     Blackbox, ControlVariate, Identity, ImplicitMle, ImplicitMleScale, Lpgd, LpgdSide, Noise,
@@ -170,7 +172,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::Lpgd",
         gives: Solution,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: false,
         calls: |_| Calls { forward: Some(1), backward: None },
         source: "Paulus et al. 2024",
@@ -185,13 +187,15 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::ImplicitMle",
         gives: Solution,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| calls(settings.samples, settings.samples),
         source: "Niepert et al. 2021",
         advice: "solutions are samples of a distribution",
         run: |task, costs, seed| {
-            let rule = ImplicitMle::new(task.settings.lambda, ImplicitMleScale::InverseLambda)?;
+            // The mean over S samples hands each of them dL/dy / S.
+            let lambda = task.settings.lambda * task.settings.samples as f64;
+            let rule = ImplicitMle::new(lambda, ImplicitMleScale::InverseLambda)?;
             sampled(task, costs, seed, rule)
         },
     },
@@ -200,7 +204,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::AdaptiveImplicitMle",
         gives: Solution,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| Calls { forward: Some(settings.samples), backward: None },
         source: "Minervini et al. 2023",
@@ -212,7 +216,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::Perturbed",
         gives: HullPoint,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| calls(settings.samples, 0),
         source: "Berthet et al. 2020",
@@ -224,7 +228,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::ControlVariate",
         gives: HullPoint,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| calls(settings.samples + 1, 0),
         source: "Berthet et al. 2020",
@@ -254,7 +258,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::gradient::ScoreFunction",
         gives: ExpectedLoss,
         labels: OfTheLoss,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| calls(settings.samples, 0),
         source: "Williams 1992",
@@ -350,7 +354,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::loss::spo_plus",
         gives: Loss,
         labels: Costs,
-        problems: Any,
+        problems: AnySign,
         noise: false,
         calls: |_| calls(1, 0),
         source: "Elmachtoub, Grigas 2022",
@@ -362,7 +366,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::loss::perturbation_gradient",
         gives: Loss,
         labels: Costs,
-        problems: Any,
+        problems: AnySign,
         noise: false,
         calls: |_| calls(2, 0),
         source: "Huang, Gupta 2024",
@@ -377,7 +381,7 @@ pub const METHODS: &[Method] = &[
         item: "crate::loss::fenchel_young",
         gives: Loss,
         labels: Solutions,
-        problems: Any,
+        problems: AnySign,
         noise: true,
         calls: |settings| calls(settings.samples, 0),
         source: "Berthet et al. 2020",

@@ -15,7 +15,7 @@ use tch::{Kind, Tensor};
 
 use crate::gradient::{AdaptiveImplicitMle, solve_tensor};
 use crate::loss::{hamming_loss, squared_loss};
-use crate::solver::{SolutionPool, Solver};
+use crate::solver::{Domain, SolutionPool, Solver};
 use crate::{Error, Result};
 
 mod methods;
@@ -51,6 +51,8 @@ pub enum Labels {
 pub enum Problems {
     /// Any solver.
     Any,
+    /// Solvers of costs of any sign: noise, a mean or a difference takes costs below 0.
+    AnySign,
     /// Any solver, for costs that are not 0.
     NonZeroCosts,
     /// Solvers whose solutions all have the same sum.
@@ -122,6 +124,8 @@ pub enum Structure {
     /// Nothing.
     #[default]
     Any,
+    /// All solutions have the same sum.
+    ConstantSum,
     /// Subsets of this size.
     Subsets(usize),
     /// Permutations of 1..n.
@@ -272,13 +276,11 @@ impl Method {
 
     /// Whether the method works for the task's problem.
     pub fn applies(&self, task: &Task) -> bool {
+        let signed = task.solver.domain() == Domain::Finite;
         match self.problems {
             Problems::Any | Problems::NonZeroCosts => true,
-            // Judged by the labels; 1e-9 is far above rounding and far below a whole entry.
-            Problems::ConstantSum => {
-                let sums = task.solutions.sum_dim_intlist(-1, false, Kind::Double);
-                (sums.max() - sums.min()).double_value(&[]) < 1e-9
-            }
+            Problems::AnySign => signed,
+            Problems::ConstantSum => signed && task.structure != Structure::Any,
             Problems::BindingConstraints => task.solver.binding_constraints().is_some(),
             Problems::OneOfN => task.structure == Structure::Subsets(1),
             Problems::Subsets => matches!(task.structure, Structure::Subsets(_)),
@@ -323,6 +325,7 @@ impl Problems {
     pub fn words(self) -> &'static str {
         match self {
             Self::Any => "any",
+            Self::AnySign => "costs of any sign",
             Self::NonZeroCosts => "any, costs not 0",
             Self::ConstantSum => "solutions of one sum",
             Self::BindingConstraints => "linear programmes, k-subsets",

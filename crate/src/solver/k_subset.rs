@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// For the top-k of *scores*, pass their negatives as costs. k = 1 is arg-min.
 ///
 /// Ties go to the lower index, so that exactly k entries are chosen. O(n) on average per instance
-/// (a list of the best for small k, quickselect otherwise).
+/// (a list of the best for small k, quickselect otherwise); up to n = 32 all pairs are compared.
 ///
 /// ```
 /// use solvergrad::solver::{KSubset, Solver};
@@ -52,6 +52,11 @@ impl KSubset {
         self.k
     }
 
+    /// Whether [`all_pairs`] is the fastest way.
+    pub(super) fn is_small(&self) -> bool {
+        self.n <= SMALL
+    }
+
     /// Whether [`few`] is the faster way.
     pub(super) fn is_few(&self) -> bool {
         self.k <= FEW && self.n >= 4 * self.k
@@ -59,6 +64,35 @@ impl KSubset {
 }
 
 pub(super) const FEW: usize = 32;
+pub(super) const SMALL: usize = 32;
+
+/// Marks the `k` smallest of at most [`SMALL`] `costs` by `one`: each cost is compared with all others,
+/// eight at a time without a branch. False where ties leave more or fewer than k.
+pub(super) fn all_pairs<T: PartialOrd + Copy + Default>(
+    costs: &[T],
+    marks: &mut [T],
+    k: usize,
+    one: T,
+) -> bool {
+    const LANES: usize = 8;
+    let mut chosen = 0;
+    for (costs_here, marks) in costs.chunks(LANES).zip(marks.chunks_mut(LANES)) {
+        let mut here = [T::default(); LANES];
+        here[..costs_here.len()].copy_from_slice(costs_here);
+        let mut smaller = [0u32; LANES];
+        for &other in costs {
+            for (count, &cost) in smaller.iter_mut().zip(&here) {
+                *count += u32::from(other < cost);
+            }
+        }
+        for (mark, &count) in marks.iter_mut().zip(&smaller) {
+            let within = (count as usize) < k;
+            *mark = if within { one } else { T::default() };
+            chosen += usize::from(within);
+        }
+    }
+    chosen == k
+}
 
 /// Marks the `k` <= [`FEW`] smallest of `costs` by `one`: an ordered list of the best so far, which
 /// few costs of a long instance enter.
@@ -88,6 +122,9 @@ impl Solver for KSubset {
     }
 
     fn solve(&self, cost: &[f64], solution: &mut [f64]) -> Result<()> {
+        if self.is_small() && all_pairs(cost, solution, self.k, 1.0) {
+            return Ok(());
+        }
         if self.is_few() {
             few(cost, solution, self.k, 1.0);
             return Ok(());

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
-use super::k_subset::few;
+use super::k_subset::{all_pairs, few};
 use super::{KSubset, Ranking, Solver, solve_batch};
 use crate::{Error, Result};
 
@@ -26,10 +26,14 @@ impl OnDevice for KSubset {
         let k = self.k();
         if costs.device() == Device::Cpu {
             return on_host(self, costs, |costs, keys, solution| {
+                if self.is_small() && all_pairs(costs, solution, k, 1.0) {
+                    return;
+                }
                 if self.is_few() {
                     return few(costs, solution, k, 1.0);
                 }
                 fill(keys, costs);
+                solution.fill(0.0);
                 keys.select_nth_unstable(k - 1);
                 keys[..k].iter().for_each(|key| solution[index(key)] = 1.0);
             });
