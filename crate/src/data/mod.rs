@@ -144,7 +144,7 @@ impl ImageSet {
     /// [`Error::Io`] for one that cannot be read.
     ///
     /// ```no_run
-    /// use solvergrad::data::{ImageSet, data_folder};
+    /// use solvergrad::data::{ImageSet, Items, data_folder};
     ///
     /// let data = ImageSet::FashionMnist.load(&data_folder())?;
     /// assert_eq!(data.train.len(), 60_000);
