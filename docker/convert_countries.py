@@ -36,15 +36,15 @@ def load(path):
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, kind = read(file)
-        if kind.hasobject and kind.names is None:
+        if kind.hasobject:
             # Arrays of Python 2 hold bytes; latin1 keeps each of them.
-            return np.asarray(Unpickler(file, encoding="latin1").load(), dtype=object).reshape(-1)
+            return Unpickler(file, encoding="latin1").load()
     raise ValueError(f"it holds {shape} numbers of type {kind}, no pickled objects")
 
 
 def parts(record):
-    """Name, place and flag of a record: a dictionary, or the three in this order."""
-    if isinstance(record, dict):
+    """Name, place and flag of a record: by these keys, or the three in this order."""
+    if isinstance(record, (dict, np.void)):
         return record["name"], record["gps"], record["flag"]
     name, place, flag = record
     return name, place, flag

@@ -51,6 +51,28 @@ fn a_damaged_data_set_is_named_with_a_cure() {
 }
 
 #[test]
+fn a_stand_in_is_made_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["list"]).contains("not present; `solvergrad data make warcraft --size 30`"));
+    let few = ["--train", "3", "--validation", "2", "--test", "2", "--seed", "7"];
+    let made = run(&[&["make", "globe-tsp", "--size", "4"], &few[..]].concat());
+    let folder_made = made.trim().rsplit(' ').next().unwrap();
+    assert!(folder_made.ends_with("globe-tsp-v1-seed7-3-2-2/4_countries_from_100"), "{made}");
+    let data = solvergrad::data::GlobeTsp::load(folder_made.as_ref()).unwrap();
+    assert_eq!(data.k, 4);
+    std::fs::create_dir_all(folder.path().join("globe_tsp/5_countries_from_100")).unwrap();
+    assert!(run(&["list"]).contains("globe_tsp/5_countries_from_100"));
+    let message = fails(&["data", "--folder", path, "make", "warcraft", "--size", "1"], &[]);
+    assert!(message.contains("the size of the instances is 1"), "{message}");
+}
+
+#[test]
 fn what_is_no_notebook_is_named() {
     let message = fails(&["notebook", "check", "/nowhere.ipynb"], &[]);
     assert!(message.contains("/nowhere.ipynb"), "{message}");

@@ -170,6 +170,7 @@ fn pictures_carry_marks_at_their_cells() -> Result<()> {
     let two = Tensor::full([2, 1, 8, 16, 3], 200, cpu);
     let mask = Tensor::zeros([2, 1, 2, 4], cpu);
     let _ = mask.get(1).get(0).get(1).get(2).fill_(1.0);
+    let _ = mask.get(0).get(0).get(0).get(3).fill_(1.0);
     let figure = pictures(&two, &["a", "b"], &[("path", &mask), ("none", &mask.zeros_like())])?;
     let traces = traces(&figure)?;
     assert_eq!(traces.len(), 3);
@@ -181,7 +182,7 @@ fn pictures_carry_marks_at_their_cells() -> Result<()> {
     // The second picture begins a gap of 1 below the first: row 9; its cells have 4 x 4 pixels.
     assert_eq!(
         (&traces[1]["x"], &traces[1]["y"]),
-        (&serde_json::json!([9.5]), &serde_json::json!([14.5]))
+        (&serde_json::json!([13.5, 9.5]), &serde_json::json!([1.5, 14.5]))
     );
     assert_eq!(traces[2]["x"].as_array().map(Vec::len), Some(0));
     assert!(figure.svg()?.contains("data:image/png"));

@@ -64,7 +64,7 @@ pub fn pictures(
         hoverinfo: "skip",
     };
 
-    let zoom = (860 / total_x.max(1)).min(860 / total_y.max(1)).clamp(1, 12);
+    let zoom = (560 / total_x.max(1)).min(560 / total_y.max(1)).clamp(1, 12);
     let cell = (height as f64 / cells_down as f64, width as f64 / cells_across as f64);
     let across = (zoom as f64 * cell.0.min(cell.1)).max(3.0);
     let middle = (height - 1) as f64 / 2.0;
@@ -87,7 +87,7 @@ pub fn pictures(
     plot.add_trace(Box::new(picture));
     for (index, (name, mask)) in marks.iter().enumerate() {
         let mask = mask.f_detach()?.f_to_device(Device::Cpu)?;
-        let marked = Vec::<i64>::try_from(&mask.f_gt(0.5)?.f_nonzero()?.f_view([-1])?)?;
+        let marked = Vec::<i64>::try_from(&mask.f_gt(0.5)?.f_nonzero()?.f_reshape([-1])?)?;
         let (x, y) = marked
             .chunks_exact(4)
             .map(|place| {

@@ -6,7 +6,7 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
@@ -202,6 +202,41 @@ pub(crate) fn adam_step(
 pub(crate) fn interrupt_requested() -> bool {
     // SAFETY: no arguments; reads one int of the shim and writes another.
     unsafe { solvergrad_interrupt_requested() != 0 }
+}
+
+/// `body` on the numbers of two contiguous float32 tensors in the host's memory, of equal length, where
+/// they are: without a copy. `output` must be new, so that nobody else reads it.
+///
+/// # Errors
+/// [`Error::Shape`] for other tensors, and what `body` reports.
+pub(crate) fn on_floats(
+    input: &Tensor,
+    output: &Tensor,
+    body: impl FnOnce(&[f32], &mut [f32]) -> Result<()>,
+) -> Result<()> {
+    let plain = |tensor: &Tensor| {
+        tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.is_contiguous()
+    };
+    let count = input.numel();
+    if !(plain(input) && plain(output) && output.numel() == count) {
+        return Err(Error::Shape {
+            what: "the tensors of a solver on the host",
+            got: format!("{input:?} and {output:?}"),
+            expected: "contiguous float32 of equal length".into(),
+        });
+    }
+    if count == 0 {
+        return body(&[], &mut []);
+    }
+    // SAFETY: both tensors are alive and hold `count` contiguous floats; `output` is new, so that its
+    // memory is neither `input`'s nor anyone else's.
+    let (input, output) = unsafe {
+        (
+            std::slice::from_raw_parts(input.data_ptr().cast::<f32>(), count),
+            std::slice::from_raw_parts_mut(output.data_ptr().cast::<f32>(), count),
+        )
+    };
+    body(input, output)
 }
 
 /// Counts the times that the host waits for a device, see [`crate::check::host_waits`].

@@ -55,7 +55,7 @@ pub mod conventions {}
 pub use adaptive::AdaptiveImplicitMle;
 pub use blackbox::Blackbox;
 pub use bridge::replace_gradient;
-pub(crate) use bridge::{WaitCounter, adam_step, clear_gradients};
+pub(crate) use bridge::{WaitCounter, adam_step, clear_gradients, on_floats};
 pub use conditioning::{Conditioning, Order};
 pub use frank_wolfe::{RegularisedFrankWolfe, RegularisedSolution, minimise_regularised};
 pub use gradient_noise::add_to_gradient;

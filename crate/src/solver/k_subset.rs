@@ -81,8 +81,8 @@ pub(super) fn all_pairs<T: PartialOrd + Copy + Default>(
         here[..costs_here.len()].copy_from_slice(costs_here);
         let mut smaller = [0u32; LANES];
         for &other in costs {
-            for (count, &cost) in smaller.iter_mut().zip(&here) {
-                *count += u32::from(other < cost);
+            for lane in 0..LANES {
+                smaller[lane] += u32::from(other < here[lane]);
             }
         }
         for (mark, &count) in marks.iter_mut().zip(&smaller) {

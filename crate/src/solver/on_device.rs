@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::k_subset::{all_pairs, few};
 use super::{KSubset, Ranking, Solver, solve_batch};
+use crate::gradient::on_floats;
 use crate::{Error, Result};
 
 /// A solver of whole tensors on the tensors' own device.
@@ -122,36 +123,38 @@ fn on_host(
         let solutions = solve_batch(solver, &Vec::<f64>::try_from(flat.to_kind(Kind::Double))?)?;
         return Ok(Tensor::from_slice(&solutions).view_as(costs).to_kind(costs.kind()));
     }
-    let flat = Vec::<f32>::try_from(&flat)?;
-    // In one go without branches first.
-    let wrong = !flat.iter().fold(true, |all, cost| all & cost.is_finite());
-    if let Some(position) = wrong.then(|| flat.iter().position(|cost| !cost.is_finite())).flatten()
-    {
-        return Err(Error::Cost {
-            solver: format!("{solver:?}"),
-            row: position / n,
-            index: position % n,
-            value: flat[position].into(),
-            expected: solver.domain().describe(),
-        });
-    }
-    let mut solutions = vec![0f32; flat.len()];
-    // Waking another thread takes longer than a few rows.
-    if flat.len() < 1 << 15 {
-        let mut keys = Vec::new();
-        let rows = flat.chunks(n).zip(solutions.chunks_mut(n));
-        rows.for_each(|(costs, solution)| solve(costs, &mut keys, solution));
-        return Ok(Tensor::from_slice(&solutions).view_as(costs));
-    }
-    flat.par_chunks(n)
-        .zip(solutions.par_chunks_mut(n))
-        .with_min_len((4096 / n).max(1))
-        .try_for_each_init(Vec::new, |keys, (costs, solution)| {
+    let solutions = flat.zeros_like();
+    on_floats(&flat, &solutions, |flat, solutions| {
+        // In one go without branches first.
+        let wrong = !flat.iter().fold(true, |all, cost| all & cost.is_finite());
+        let first = wrong.then(|| flat.iter().position(|cost| !cost.is_finite())).flatten();
+        if let Some(position) = first {
+            return Err(Error::Cost {
+                solver: format!("{solver:?}"),
+                row: position / n,
+                index: position % n,
+                value: flat[position].into(),
+                expected: solver.domain().describe(),
+            });
+        }
+        // Waking another thread takes longer than a few rows, and so does asking for an interrupt.
+        let part = (8192 / n).max(1) * n;
+        let solve_part = |keys: &mut Vec<u64>, costs: &[f32], solutions: &mut [f32]| {
             crate::interrupt::check("a batch of instances was being solved")?;
-            solve(costs, keys, solution);
+            let rows = costs.chunks(n).zip(solutions.chunks_mut(n));
+            rows.for_each(|(costs, solution)| solve(costs, keys, solution));
             Ok::<_, Error>(())
-        })?;
-    Ok(Tensor::from_slice(&solutions).view_as(costs))
+        };
+        if flat.len() < 1 << 15 {
+            let mut keys = Vec::new();
+            let mut parts = flat.chunks(part).zip(solutions.chunks_mut(part));
+            return parts.try_for_each(|(costs, part)| solve_part(&mut keys, costs, part));
+        }
+        flat.par_chunks(part)
+            .zip(solutions.par_chunks_mut(part))
+            .try_for_each_init(Vec::new, |keys, (costs, part)| solve_part(keys, costs, part))
+    })?;
+    Ok(solutions.view_as(costs))
 }
 
 #[cfg(test)]
