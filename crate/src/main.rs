@@ -62,6 +62,7 @@ fn command_line() -> Command {
                 .try_map(|name| name.parse::<ImageSet>()),
         )
     };
+    let name = || Arg::new("name").value_name("NAME").help("The data set").required(true);
     let folder = Arg::new("folder")
         .long("folder")
         .value_name("FOLDER")
@@ -82,9 +83,14 @@ fn command_line() -> Command {
                 .arg(folder)
                 .subcommand(Command::new("list").about("Show the data sets and where they are"))
                 .subcommand(
-                    Command::new("fetch")
-                        .about("Download a data set")
-                        .arg(set("The data set").required(true)),
+                    Command::new("fetch").about("Download a data set").arg(
+                        name().value_parser(PossibleValuesParser::new(
+                            ImageSet::ALL
+                                .map(ImageSet::name)
+                                .into_iter()
+                                .chain(InstanceSet::ALL.map(InstanceSet::name)),
+                        )),
+                    ),
                 )
                 .subcommand(
                     Command::new("verify")
@@ -168,24 +174,31 @@ fn examine() -> Result<(), Failure> {
 
 fn data_command(matches: &ArgMatches) -> Result<(), Failure> {
     let folder = matches.get_one::<PathBuf>("folder").cloned().unwrap_or_else(data::data_folder);
-    let (command, set) = match matches.subcommand() {
+    let set = match matches.subcommand() {
         Some(("list", _)) => return list(&folder),
         Some(("make", matches)) => return make(matches, &folder),
-        Some((command, matches)) => (command, matches.get_one::<ImageSet>("name").copied()),
+        Some(("fetch", matches)) => return fetch(matches, &folder),
+        Some((_, matches)) => matches.get_one::<ImageSet>("name").copied(),
         None => return Err(Failure::Message("no command given".to_owned())),
     };
-    match (command, set) {
-        ("fetch", Some(set)) => {
-            // The download goes on when nobody reads its progress.
-            let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
-            Ok(data::fetch(set, &folder, report)?)
-        }
-        (_, Some(set)) => verify(&[set], &folder),
-        (_, None) => {
+    match set {
+        Some(set) => verify(&[set], &folder),
+        None => {
             let present = ImageSet::ALL.into_iter().filter(|set| set.locate(&folder).is_ok());
             verify(&present.collect::<Vec<_>>(), &folder)
         }
     }
+}
+
+fn fetch(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    let name = matches.get_one::<String>("name").map_or("", String::as_str);
+    // The download goes on when nobody reads its progress.
+    let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+    match name.parse::<ImageSet>() {
+        Ok(set) => data::fetch(set, folder, report)?,
+        Err(_) => data::fetch_instances(name.parse()?, folder, report)?,
+    }
+    Ok(())
 }
 
 fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {

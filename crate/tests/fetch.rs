@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use solvergrad::Error;
-use solvergrad::data::{FileSpec, fetch_from, read_idx};
+use solvergrad::data::{FileSpec, InstanceSet, fetch_from, fetch_instances_from, read_idx};
 use tempfile::tempdir;
 
 type Outcome = Result<(), Box<dyn StdError>>;
@@ -123,5 +123,112 @@ fn tells_of_a_folder_that_cannot_be_made() -> Outcome {
     let (file, _) = published()?;
     let error = fetch_from("http://127.0.0.1:9", &[file], &below, |_| ()).expect_err("no folder");
     assert!(matches!(error, Error::Io { action: "create", .. }), "{error:?}");
+    Ok(())
+}
+
+/// A server of research data: the list of files, then the archive.
+fn serve_archive(archive: &[u8], listed: (&str, u64, &str)) -> std::io::Result<String> {
+    let (name, size, md5) = listed;
+    let list = format!(
+        r#"{{"status": "OK", "data": {{"latestVersion": {{"files": [
+            {{"dataFile": {{"id": 1, "filename": "other.tar.gz", "filesize": 1, "md5": "00"}}}},
+            {{"dataFile": {{"id": 7, "filename": "{name}", "filesize": {size}, "md5": "{md5}"}}}}
+        ]}}}}}}"#
+    );
+    let answers = [
+        ("/api/datasets/", answer("200 OK", list.len(), list.as_bytes())),
+        ("/api/access/datafile/7 ", answer("200 OK", archive.len(), archive)),
+    ];
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = format!("http://{}", listener.local_addr()?);
+    thread::spawn(move || -> std::io::Result<()> {
+        for (path, answer) in answers {
+            let (mut stream, _) = listener.accept()?;
+            let mut request = [0; 4096];
+            let count = stream.read(&mut request)?;
+            assert!(String::from_utf8_lossy(&request[..count]).contains(path));
+            stream.write_all(&answer)?;
+        }
+        Ok(())
+    });
+    Ok(address)
+}
+
+/// An archive with files of two sizes of the globe in a folder, and what must not be unpacked.
+fn archive_of_tours() -> Result<Vec<u8>, Box<dyn StdError>> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    for name in [
+        "globe_tsp/5_countries_from_100/train_indices.npy",
+        "globe_tsp/10_countries_from_100/train_indices.npy",
+        "globe_tsp/README",
+    ] {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o600);
+        archive.append_data(&mut header, name, &b"data"[..])?;
+    }
+    // A path that would lead out of the folder.
+    let mut header = tar::Header::new_gnu();
+    header.as_gnu_mut().ok_or("no GNU header")?.name[..34]
+        .copy_from_slice(b"../../5_countries_from_100/../evil");
+    header.set_size(4);
+    header.set_cksum();
+    archive.append(&header, &b"evil"[..])?;
+    Ok(archive.into_inner()?.finish()?)
+}
+
+#[test]
+fn an_archive_is_unpacked_where_its_sum_is_right() -> Outcome {
+    let archive = archive_of_tours()?;
+    let digest = format!("{:x}", md5::Md5::digest(&archive));
+    let size = archive.len() as u64;
+    let folder = tempdir()?;
+    let base = serve_archive(&archive, ("globe_tsp.tar.gz", size, &digest))?;
+    let mut lines = Vec::new();
+    let mut fetch = || {
+        fetch_instances_from(&base, InstanceSet::GlobeTsp, folder.path(), |line| {
+            lines.push(line.to_owned());
+        })
+    };
+    fetch()?;
+    // The server is gone: a second call must not need it.
+    fetch()?;
+    assert!(
+        lines[0].contains("globe_tsp.tar.gz") && lines[2].contains("there already"),
+        "{lines:?}"
+    );
+    let place = InstanceSet::GlobeTsp.locate(folder.path(), 10)?;
+    assert_eq!(fs::read(place.join("train_indices.npy"))?, b"data");
+    let found: Vec<_> = fs::read_dir(folder.path())?.collect::<Result<_, _>>()?;
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(!folder.path().join("globe_tsp/README").exists());
+    assert!(!folder.path().join("globe_tsp/evil").exists());
+    Ok(())
+}
+
+#[test]
+fn nothing_is_left_of_an_archive_that_is_wrong() -> Outcome {
+    let archive = archive_of_tours()?;
+    let digest = format!("{:x}", md5::Md5::digest(&archive));
+    let (size, half) = (archive.len() as u64, &archive[..archive.len() / 2]);
+    let name = "globe_tsp.tar.gz";
+    let globe = InstanceSet::GlobeTsp;
+    for (set, body, listed, word) in [
+        (globe, &archive[..], (name, size, "00"), "MD5"),
+        (globe, half, (name, size, digest.as_str()), "bytes; expected"),
+        (globe, &archive[..], ("another.tar.gz", size, digest.as_str()), "another.tar.gz"),
+        (globe, b"no archive", (name, 10, "00"), "MD5"),
+        (InstanceSet::Warcraft, &archive[..], ("warcraft_maps.tar.gz", size, "00"), "915169563"),
+    ] {
+        let folder = tempdir()?;
+        let base = serve_archive(body, listed)?;
+        let error = fetch_instances_from(&base, set, folder.path(), |_| ()).expect_err(word);
+        assert!(matches!(error, Error::Fetch { .. }), "{error:?}");
+        let (message, place) = (error.to_string(), folder.path().display().to_string());
+        for part in [word, &base, &place, "by hand"] {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path())?.count(), 0, "{word}");
+    }
     Ok(())
 }

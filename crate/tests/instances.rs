@@ -334,7 +334,7 @@ fn maps_that_are_not_right_are_refused() {
         fs::rename(path.join("aside"), name(absent)).unwrap();
     }
     fs::remove_file(path.join("test_maps.npy")).unwrap();
-    refused(load(), &["test_maps.npy", "warcraft_shortest_path.tar.gz", "data make warcraft"]);
+    refused(load(), &["test_maps.npy", "warcraft_maps.tar.gz", "data make warcraft"]);
     let nowhere = InstanceSet::Warcraft.locate(&path, 12);
     refused(nowhere, &["12x12", "10.17617/3.YJCQ5S", "data make warcraft"]);
 }

@@ -86,7 +86,7 @@ pub fn fetch_from(
     Ok(())
 }
 
-fn client(base: &str) -> reqwest::Result<Client> {
+pub(super) fn client(base: &str) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(STALL_TIMEOUT)
@@ -145,7 +145,7 @@ fn receive(
     Ok(hex(hash))
 }
 
-fn failure(url: &str, folder: &Path, problem: String) -> Error {
+pub(super) fn failure(url: &str, folder: &Path, problem: String) -> Error {
     let cure = format!(
         "try again, set HTTPS_PROXY if there is a proxy, or download it by hand into {}",
         folder.display()
@@ -154,7 +154,7 @@ fn failure(url: &str, folder: &Path, problem: String) -> Error {
 }
 
 /// The messages of an error and its causes, as reqwest's own says little.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -10,8 +10,8 @@ use crate::{Error, Result};
 
 /// A data set of problem instances: inputs with the solutions to be learned, several sizes k each.
 ///
-/// Both are published as archives to unpack by hand; for each there is a
-/// [stand-in](crate::stand_in) of the same format.
+/// Both are published as archives, which [`fetch_instances`](super::fetch_instances) downloads; for each
+/// there is a [stand-in](crate::stand_in) of the same format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum InstanceSet {
@@ -41,6 +41,9 @@ impl InstanceSet {
         }
     }
 
+    /// The identifier of the publication of all sets.
+    pub const DOI: &'static str = "10.17617/3.YJCQ5S";
+
     /// Where the set is published.
     pub fn source(self) -> &'static str {
         "https://doi.org/10.17617/3.YJCQ5S"
@@ -50,7 +53,15 @@ impl InstanceSet {
     pub fn archive(self) -> &'static str {
         match self {
             Self::GlobeTsp => "globe_tsp.tar.gz",
-            Self::Warcraft => "warcraft_shortest_path.tar.gz",
+            Self::Warcraft => "warcraft_maps.tar.gz",
+        }
+    }
+
+    /// Its size in bytes and its MD5, where they are known.
+    pub(super) fn known_archive(self) -> Option<(u64, &'static str)> {
+        match self {
+            Self::GlobeTsp => None,
+            Self::Warcraft => Some((915_169_563, "acea5ea60a47664ff189923a84814e96")),
         }
     }
 
@@ -91,10 +102,11 @@ impl InstanceSet {
     /// How to get the files.
     pub(super) fn cure(self) -> String {
         format!(
-            "unpack {} from {} in the data folder, or use the stand-in (`solvergrad data make {}`)",
+            "run `solvergrad data fetch {name}`, unpack {} from {} in the data folder, or use the \
+             stand-in (`solvergrad data make {name}`)",
             self.archive(),
             self.source(),
-            self.name()
+            name = self.name()
         )
     }
 }

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
+mod archive;
 mod arrays;
 mod fetch;
 mod globe_tsp;
@@ -22,6 +23,7 @@ mod registry;
 mod verify;
 mod warcraft;
 
+pub use archive::{fetch_instances, fetch_instances_from};
 pub use fetch::{fetch, fetch_from};
 pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
