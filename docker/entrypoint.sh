@@ -73,6 +73,7 @@ cross-check)
   SOLVERGRAD_PEERS_FILE=/tmp/peers.json exec mold -run cargo --offline test --quiet -p solvergrad --test peers
   ;;
 bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
+bench-warcraft) current && exec python3 /lab/docker/bench_warcraft.py "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
 doctor | data | notebook | solve) current && exec solvergrad "$@" ;;
 *) exec "$@" ;;
