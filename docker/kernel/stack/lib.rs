@@ -5,6 +5,7 @@
 //! dylib they exist once per process. It holds no code of its own and never changes while a
 //! kernel runs; `solvergrad`, which does change, is an ordinary library above it.
 
+pub use ab_glyph;
 pub use clap;
 pub use csv;
 pub use flate2;
