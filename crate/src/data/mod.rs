@@ -11,17 +11,20 @@ use tch::{Device, Kind, Tensor};
 use crate::{Error, Result};
 
 mod arrays;
+mod beer_advocate;
 mod fetch;
 mod globe_tsp;
 mod idx;
 mod instances;
 mod items;
+mod lines;
 mod npy;
 mod polynomial;
 mod registry;
 mod verify;
 mod warcraft;
 
+pub use beer_advocate::{AnnotatedReviews, Aspect, BeerAdvocate, Reviews, Vocabulary};
 pub use fetch::{fetch, fetch_from};
 pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
