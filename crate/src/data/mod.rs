@@ -2,7 +2,8 @@
 //!
 //! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
 //! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
-//! Items` and a loader. A data set never solves: its [stand-in](crate::stand_in) may.
+//! Items` and a loader. Texts, of which there is one set, have a folder of their own. A data set
+//! never solves: its [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 

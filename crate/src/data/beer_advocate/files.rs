@@ -88,6 +88,9 @@ fn pad<T: Copy>(row: &[T], length: usize, filling: T, rows: &mut Vec<T>) {
     rows.extend(end);
 }
 
+// Published word embeddings have 50 to 1024.
+const WIDEST: usize = 4096;
+
 /// The embeddings of the words of `vocabulary`, a row each.
 pub(super) fn embeddings(path: &Path, vocabulary: &Vocabulary) -> Result<Tensor> {
     let (mut values, mut dimension, mut known) = (Vec::new(), 0, false);
@@ -96,6 +99,9 @@ pub(super) fn embeddings(path: &Path, vocabulary: &Vocabulary) -> Result<Tensor>
         let Some(word) = fields.next() else { return Err(line.wrong("is empty")) };
         if line.number == 1 {
             dimension = fields.clone().count();
+            if dimension > WIDEST {
+                return Err(line.wrong(format!("has {dimension} numbers, more than {WIDEST}")));
+            }
             values.resize(vocabulary.len() * dimension, 0.0);
         }
         let count = fields.clone().count();

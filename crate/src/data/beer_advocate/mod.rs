@@ -1,6 +1,8 @@
 //! Reviews of beers with ratings, and which words of some of them speak of what is rated.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -40,7 +42,7 @@ impl Aspect {
         self as usize
     }
 
-    /// Name in configurations.
+    /// Name on the command line and in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Appearance => "appearance",
@@ -48,6 +50,23 @@ impl Aspect {
             Self::Palate => "palate",
             Self::Taste => "taste",
         }
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Aspect {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::ALL.into_iter().find(|aspect| aspect.name() == name).ok_or_else(|| {
+            let expected = format!("one of {}", Self::ALL.map(Self::name).join(", "));
+            Error::parameter("aspect", format!("{name:?}"), expected)
+        })
     }
 }
 
@@ -140,6 +159,9 @@ pub struct BeerAdvocate {
     pub annotated: AnnotatedReviews,
 }
 
+// Longer than any review, and short enough that a typing error does not fill the memory.
+const LONGEST: usize = 100_000;
+
 impl BeerAdvocate {
     /// Name on the command line and in configurations.
     pub const NAME: &str = "beer-advocate";
@@ -189,7 +211,7 @@ impl BeerAdvocate {
     ///
     /// # Errors
     /// [`Error::MissingData`] for an absent file, [`Error::File`] with the number of the line for one that
-    /// is damaged or holds something else, each with its cure; [`Error::Parameter`] for a length of 0;
+    /// is damaged or holds something else, each with its cure; [`Error::Parameter`] for a length of 0 or above 100 000;
     /// [`Error::Interrupted`].
     ///
     /// ```no_run
@@ -201,8 +223,9 @@ impl BeerAdvocate {
     /// # Ok::<(), solvergrad::Error>(())
     /// ```
     pub fn load(folder: &Path, aspect: Aspect, length: usize) -> Result<Self> {
-        if length == 0 {
-            return Err(Error::parameter("the length of the reviews", length, "at least 1"));
+        if !(1..=LONGEST).contains(&length) {
+            let expected = format!("in 1 to {LONGEST}");
+            return Err(Error::parameter("the length of the reviews", length, expected));
         }
         let mut vocabulary = Vocabulary::default();
         let index = aspect.index();

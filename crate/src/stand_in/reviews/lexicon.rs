@@ -1,5 +1,7 @@
 //! Every word with its topic and its strength.
 
+use std::collections::HashSet;
+
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -63,8 +65,13 @@ impl Lexicon {
             let place = lexicon.add(word, rng.random_range(VERDICT + 1..TOPICS), 0.0, true);
             lexicon.everyday.push(place);
         }
-        for _ in 0..NAMES {
+        let mut known: HashSet<String> =
+            lexicon.words.iter().map(|word| word.text.clone()).collect();
+        while lexicon.names.len() < NAMES {
             let name = name(&mut rng);
+            if !known.insert(name.clone()) {
+                continue;
+            }
             let (topic, embedded) = (rng.random_range(VERDICT + 1..TOPICS), rng.random_bool(0.8));
             let place = lexicon.add(&name, topic, 0.0, embedded);
             lexicon.names.push(place);
@@ -76,8 +83,7 @@ impl Lexicon {
             .chain(super::lists::CONNECTORS)
             .chain(["overall", "shows", "!"])
         {
-            let known = lexicon.words.iter().any(|known| known.text == word);
-            if !known {
+            if known.insert(word.to_owned()) {
                 lexicon.add(word, TOPICS - 1, 0.0, true);
             }
         }
