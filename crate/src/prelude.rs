@@ -8,7 +8,8 @@ pub use crate::data::{
 };
 pub use crate::device::device;
 pub use crate::display::{
-    Best, Html, LatexTable, Live, Rich, clear_output, display, display_live, sortable_table,
+    Best, HighlightedText, Html, LatexTable, Live, Rich, clear_output, display, display_live,
+    highlighted, sortable_table,
 };
 pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
