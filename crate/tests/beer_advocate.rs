@@ -365,3 +365,106 @@ fn a_training_step_lowers_the_loss() {
     let after = loss();
     assert!(after.double_value(&[]) < before.double_value(&[]), "{before:?} {after:?}");
 }
+
+/// The most memory that this process has had, in bytes.
+fn peak() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+}
+
+#[test]
+fn embeddings_of_a_batch_are_summed_without_being_copied() {
+    let (batch, length, dimension) = (4000, 350, 200);
+    let table = Tensor::ones([50, dimension], (Kind::Float, Device::Cpu));
+    let variables = nn::VarStore::new(Device::Cpu);
+    let predictor = RatingPredictor::new(&variables.root(), &table, 7, 1).unwrap();
+    let tokens = Tensor::ones([batch, length], (Kind::Int, Device::Cpu));
+    let mask = Tensor::ones([batch, length], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+    let before = peak();
+    let mean = predictor.mean_embedding(&tokens, &mask).unwrap();
+    mean.sum(Kind::Float).backward();
+    assert_eq!(mean.max().double_value(&[]), 50.0);
+    let gradient = mask.grad();
+    let apart = (gradient - dimension as f64 / 7.0).abs().max().double_value(&[]);
+    assert!(apart < 1e-3, "{apart}");
+    // The embeddings of all words of the batch would take 1.1 GB.
+    let more = peak() - before;
+    assert!(more < 400 << 20, "{} MiB", more >> 20);
+}
+
+/// What a word of a stand-in says, by its first part; none for other words.
+fn is_rating(word: &str) -> bool {
+    let verdicts = ["superb", "great", "decent", "average", "poor", "awful"];
+    word.contains('-') || verdicts.contains(&word)
+}
+
+#[test]
+fn annotations_of_a_stand_in_are_the_planted_words() {
+    let folder = tempdir().unwrap();
+    let spec = ReviewStandIn { train: 2000, held_out: 2, annotated: 300, seed: 2 };
+    let made = spec.make(Aspect::Aroma, folder.path(), |_| ()).unwrap();
+    let data = BeerAdvocate::load(&made, Aspect::Aroma, 350).unwrap();
+    let aroma: Vec<&str> =
+        "hop malt citrus caramel coffee chocolate pine grass yeast clove banana \
+        honey bread smoke vanilla cherry pear spice earth flower toffee orange"
+            .split_whitespace()
+            .collect();
+    let (mut compounds, mut ends) = (0, 0);
+    for (row, words) in data.annotated.words.iter().enumerate() {
+        let marks = floats(&data.annotated.annotated.get(row as i64));
+        let length = words.len().min(350);
+        let (marks, words) = (&marks[350 - length..], &words[words.len() - length..]);
+        for (place, (word, mark)) in words.iter().zip(marks).enumerate() {
+            // Compounds of the aroma are annotated, always, and those of other aspects never.
+            if let Some((_, noun)) = word.split_once('-') {
+                compounds += 1;
+                assert_eq!(*mark == 1.0, aroma.contains(&noun), "{word}");
+            }
+            // A range ends with a word that rates.
+            if *mark == 1.0 && marks.get(place + 1) != Some(&1.0) {
+                ends += usize::from(is_rating(word));
+            }
+        }
+    }
+    assert!(compounds > 3000 && ends > 900, "{compounds} {ends}");
+    let truth = &data.annotated.annotated;
+    assert_eq!(metric::subset_precision(truth, truth, 1).unwrap(), 1.0);
+    let none: Tensor = 1.0 - truth;
+    assert_eq!(metric::subset_precision(&none, truth, 1).unwrap(), 0.0);
+
+    // As described: lengths, the share of long ones, and ratings that are neither all the same nor
+    // without a middle.
+    let lengths = data.train.tokens.ne(0).sum_dim_intlist(-1, false, Kind::Float);
+    let mean = lengths.mean(Kind::Double).double_value(&[]);
+    assert!((130.0..165.0).contains(&mean), "{mean}");
+    let long = lengths.eq(350.0).to_kind(Kind::Float).mean(Kind::Double).double_value(&[]);
+    assert!((0.005..0.06).contains(&long), "{long}");
+    let ratings = &data.train.ratings;
+    let (mean, deviation) =
+        (ratings.mean(Kind::Double).double_value(&[]), ratings.std(true).double_value(&[]));
+    assert!(
+        (0.55..0.65).contains(&mean) && (0.15..0.25).contains(&deviation),
+        "{mean} {deviation}"
+    );
+    assert!(floats(ratings).iter().all(|rating| (10.0 * rating).fract().abs() < 1e-5));
+}
+
+#[test]
+fn a_review_shorter_than_k_gets_padding_which_says_nothing() {
+    let variables = nn::VarStore::new(Device::Cpu);
+    let root = variables.root();
+    let table = Tensor::cat(&[embeddings().narrow(0, 0, 1) * 0.0, embeddings().narrow(0, 1, 5)], 0);
+    let selector = WordSelector::new(&(&root / "selector"), &table, 1).unwrap();
+    let predictor = RatingPredictor::new(&(&root / "predictor"), &table, 4, 2).unwrap();
+    let tokens = Tensor::from_slice2(&[[0, 0, 0, 0, 0, 0, 3, 4]]).to_kind(Kind::Int);
+    let scores = selector.scores(&tokens, None).unwrap();
+    let layer = SolverLayer::new(KSubset::new(8, 4).unwrap(), Identity);
+    let mask = layer.forward(&-&scores).unwrap();
+    assert_eq!(mask.sum(Kind::Float).double_value(&[]), 4.0);
+    // At least two of the four are padding; the rating is that of the words alone.
+    let words = &mask * tokens.ne(0);
+    assert!(words.sum(Kind::Float).double_value(&[]) <= 2.0);
+    let ratings = predictor.ratings(&tokens, &mask).unwrap();
+    assert!(ratings.equal(&predictor.ratings(&tokens, &words).unwrap()));
+}
