@@ -8,8 +8,8 @@ use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use solvergrad::data::{self, FileStatus, ImageSet, InstanceSet};
-use solvergrad::stand_in::StandIn;
+use solvergrad::data::{self, Aspect, BeerAdvocate, FileStatus, ImageSet, InstanceSet};
+use solvergrad::stand_in::{ReviewStandIn, StandIn};
 use solvergrad::{Error, doctor};
 
 mod command_line {
@@ -140,6 +140,40 @@ fn make_command() -> Command {
                 .value_parser(value_parser!(u64))
                 .help(format!("What decides about all of it [default: {seed}]")),
         )
+        .subcommand(make_reviews_command())
+        .subcommand_negates_reqs(true)
+        .args_conflicts_with_subcommands(true)
+}
+
+fn make_reviews_command() -> Command {
+    let ReviewStandIn { train, held_out, annotated, seed } = ReviewStandIn::default();
+    let count = |name: &'static str, help: &str, default: usize| {
+        Arg::new(name)
+            .long(name)
+            .value_name("N")
+            .value_parser(value_parser!(usize))
+            .help(format!("{help} [default: {default}]"))
+    };
+    let names = PossibleValuesParser::new(Aspect::ALL.map(Aspect::name));
+    Command::new(BeerAdvocate::NAME)
+        .about("Make the stand-in of the reviews of beers")
+        .arg(
+            Arg::new("aspect")
+                .long("aspect")
+                .value_name("ASPECT")
+                .value_parser(names.try_map(|name| name.parse::<Aspect>()))
+                .help(format!("What the ratings are of [default: {}]", Aspect::default())),
+        )
+        .arg(count("train", "Number of reviews to train on", train))
+        .arg(count("held-out", "Number of reviews to choose by and to report", held_out))
+        .arg(count("annotated", "Number of annotated reviews", annotated))
+        .arg(
+            Arg::new("seed")
+                .long("seed")
+                .value_name("SEED")
+                .value_parser(value_parser!(u64))
+                .help(format!("What decides about all of it [default: {seed}]")),
+        )
 }
 
 fn run(matches: &ArgMatches) -> Result<(), Failure> {
@@ -202,6 +236,9 @@ fn fetch(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
 }
 
 fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    if let Some((BeerAdvocate::NAME, matches)) = matches.subcommand() {
+        return make_reviews(matches, folder);
+    }
     let Some(&set) = matches.get_one::<InstanceSet>("name") else {
         return Err(Failure::Message("no data set given".to_owned()));
     };
@@ -217,6 +254,22 @@ fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
     let made = stand_in.make(set, folder, size, report)?;
     writeln!(io::stdout(), "{set} of size {size}: {}", made.display())?;
+    Ok(())
+}
+
+fn make_reviews(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    let default = ReviewStandIn::default();
+    let count = |name: &str, default| matches.get_one(name).copied().unwrap_or(default);
+    let stand_in = ReviewStandIn {
+        train: count("train", default.train),
+        held_out: count("held-out", default.held_out),
+        annotated: count("annotated", default.annotated),
+        seed: matches.get_one("seed").copied().unwrap_or(default.seed),
+    };
+    let aspect = matches.get_one("aspect").copied().unwrap_or_default();
+    let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+    let made = stand_in.make(aspect, folder, report)?;
+    writeln!(io::stdout(), "{} for {aspect}: {}", BeerAdvocate::NAME, made.display())?;
     Ok(())
 }
 
@@ -243,6 +296,15 @@ fn list(folder: &Path) -> Result<(), Failure> {
         }
         writeln!(out, "{:<14} {} from {}", "", set.archive(), set.source())?;
     }
+    let made = ReviewStandIn::default().folder(Aspect::default(), folder);
+    let name = BeerAdvocate::NAME;
+    let place = match BeerAdvocate::locate(folder) {
+        Ok(place) => place.display().to_string(),
+        Err(_) if made.is_dir() => format!("stand-in {}", made.display()),
+        Err(_) => format!("not present; `solvergrad data make {name}`"),
+    };
+    writeln!(out, "{name:<14}         {place}")?;
+    writeln!(out, "{:<14} from {}", "", BeerAdvocate::source())?;
     Ok(())
 }
 

@@ -2,12 +2,14 @@
 
 pub use crate::config::Overrides;
 pub use crate::data::{
-    Channels, Countries, Dataset, GlobeTsp, ImageSet, Images, InstanceSet, Items, Maps, Tours,
-    Warcraft, data_folder, output_folder,
+    AnnotatedReviews, Aspect, BeerAdvocate, Channels, Countries, Dataset, GlobeTsp, ImageSet,
+    Images, InstanceSet, Items, Maps, Reviews, Tours, Vocabulary, Warcraft, data_folder,
+    output_folder,
 };
 pub use crate::device::device;
 pub use crate::display::{
-    Best, Html, LatexTable, Live, Rich, clear_output, display, display_live, sortable_table,
+    Best, HighlightedText, Html, LatexTable, Live, Rich, clear_output, display, display_live,
+    highlighted, sortable_table,
 };
 pub use crate::figure::{self, Figure};
 pub use crate::gradient::{
@@ -26,7 +28,7 @@ pub use crate::loss::{
     spo_plus, squared_loss,
 };
 pub use crate::metric;
-pub use crate::model::{FlagNetwork, Mlp, ResNetTrunk};
+pub use crate::model::{FlagNetwork, Mlp, RatingPredictor, ResNetTrunk, WordSelector};
 pub use crate::record::{self, Row};
 pub use crate::relaxation::{
     GumbelSoftmax, L2xSampler, RelaxedSubset, Simple, soft_rank, soft_sort,
@@ -37,7 +39,7 @@ pub use crate::solver::{
     PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
-pub use crate::stand_in::StandIn;
+pub use crate::stand_in::{ReviewStandIn, StandIn};
 pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 

@@ -73,6 +73,31 @@ fn a_stand_in_is_made_and_listed() {
 }
 
 #[test]
+fn a_stand_in_of_reviews_is_made_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(run(&["list"]).contains("not present; `solvergrad data make beer-advocate`"));
+    let few = ["--train", "3", "--held-out", "2", "--annotated", "1", "--seed", "7"];
+    let made = run(&[&["make", "beer-advocate", "--aspect", "palate"], &few[..]].concat());
+    let folder_made = made.trim().rsplit(' ').next().unwrap();
+    assert!(folder_made.ends_with("beer-advocate-v1-seed7-palate-3-2-1"), "{made}");
+    use solvergrad::data::{Aspect, BeerAdvocate};
+    let data = BeerAdvocate::load(folder_made.as_ref(), Aspect::Palate, 350).unwrap();
+    assert_eq!(data.train.ratings.size(), [3]);
+    std::fs::create_dir(folder.path().join("beer_advocate")).unwrap();
+    assert!(run(&["list"]).contains(&folder.path().join("beer_advocate").display().to_string()));
+    let none = &["--held-out", "0"];
+    let message =
+        fails(&[&["data", "--folder", path, "make", "beer-advocate"], &none[..]].concat(), &[]);
+    assert!(message.contains("0 (held out)"), "{message}");
+}
+
+#[test]
 fn what_is_no_notebook_is_named() {
     let message = fails(&["notebook", "check", "/nowhere.ipynb"], &[]);
     assert!(message.contains("/nowhere.ipynb"), "{message}");

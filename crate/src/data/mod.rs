@@ -2,7 +2,8 @@
 //!
 //! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
 //! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
-//! Items` and a loader. A data set never solves: its [stand-in](crate::stand_in) may.
+//! Items` and a loader. Texts, of which there is one set, have a folder of their own. A data set
+//! never solves: its [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 
@@ -12,11 +13,13 @@ use crate::{Error, Result};
 
 mod archive;
 mod arrays;
+mod beer_advocate;
 mod fetch;
 mod globe_tsp;
 mod idx;
 mod instances;
 mod items;
+mod lines;
 mod npy;
 mod polynomial;
 mod registry;
@@ -24,6 +27,7 @@ mod verify;
 mod warcraft;
 
 pub use archive::{fetch_instances, fetch_instances_from};
+pub use beer_advocate::{AnnotatedReviews, Aspect, BeerAdvocate, Reviews, Vocabulary};
 pub use fetch::{fetch, fetch_from};
 pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};

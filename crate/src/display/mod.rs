@@ -16,6 +16,7 @@
 
 mod bytes;
 mod frame;
+mod highlight;
 mod latex;
 mod sortable;
 mod tensor;
@@ -30,6 +31,7 @@ use serde_json::{Map, Value, json};
 pub(crate) use bytes::{base64, colour_png};
 pub(crate) use frame::escape;
 pub use frame::html_table;
+pub use highlight::{HighlightedText, highlighted};
 pub use latex::{Best, LatexTable};
 pub use sortable::sortable_table;
 

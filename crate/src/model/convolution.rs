@@ -81,3 +81,32 @@ pub(super) fn normal_convolution(
     fill(&mut layer.ws, || normal.sample(rng))?;
     Ok(layer)
 }
+
+/// A convolution over words, of width 3 with a 0 beyond both ends, as Keras initialises it: weights
+/// U(−a, a) with a = √(6/(fan in + fan out)), biases 0 (Glorot and Bengio 2010).
+pub(super) fn glorot_convolution1d(
+    path: nn::Path<'_>,
+    [inputs, outputs]: [i64; 2],
+    rng: &mut ChaCha8Rng,
+) -> Result<nn::Conv1D> {
+    let width = 3;
+    let config =
+        nn::ConvConfig { padding: 1, ws_init: ZERO, bs_init: ZERO, ..nn::ConvConfig::default() };
+    let mut layer = nn::conv1d(path, inputs, outputs, width, config);
+    let bound = (6.0 / (width * (inputs + outputs)) as f64).sqrt();
+    fill(&mut layer.ws, || rng.random_range(-bound..=bound))?;
+    Ok(layer)
+}
+
+/// The same for a dense layer.
+pub(super) fn glorot_linear(
+    path: nn::Path<'_>,
+    [inputs, outputs]: [i64; 2],
+    rng: &mut ChaCha8Rng,
+) -> Result<nn::Linear> {
+    let config = nn::LinearConfig { ws_init: ZERO, bs_init: Some(ZERO), bias: true };
+    let mut layer = nn::linear(path, inputs, outputs, config);
+    let bound = (6.0 / (inputs + outputs) as f64).sqrt();
+    fill(&mut layer.ws, || rng.random_range(-bound..=bound))?;
+    Ok(layer)
+}

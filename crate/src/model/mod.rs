@@ -8,13 +8,20 @@ use tch::{Kind, Tensor};
 use crate::Result;
 
 mod convolution;
+mod dropout;
 mod flag_network;
 mod mlp;
+mod packed;
+mod rating_predictor;
 mod resnet_trunk;
+mod word_selector;
 
+pub use dropout::dropout;
 pub use flag_network::FlagNetwork;
 pub use mlp::Mlp;
+pub use rating_predictor::RatingPredictor;
 pub use resnet_trunk::ResNetTrunk;
+pub use word_selector::WordSelector;
 
 /// Replaces the values of a parameter, which keeps its shape.
 fn fill(parameter: &mut Tensor, mut draw: impl FnMut() -> f64) -> Result<()> {

@@ -15,9 +15,11 @@ use crate::record::make_folder;
 use crate::{Error, Result};
 
 mod globe_tsp;
+mod reviews;
 mod terrain;
 mod warcraft;
 
+pub use reviews::ReviewStandIn;
 pub use terrain::Class;
 
 /// How many instances a stand-in has, and the seed that decides about them.
