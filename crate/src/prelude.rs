@@ -2,8 +2,9 @@
 
 pub use crate::config::Overrides;
 pub use crate::data::{
-    Channels, Countries, Dataset, GlobeTsp, ImageSet, Images, InstanceSet, Items, Maps, Tours,
-    Warcraft, data_folder, output_folder,
+    Batches, Channels, Countries, Cub, Dataset, GlobeTsp, ImageSet, Images, InstanceSet, Items,
+    Loading, Maps, PictureBatches, PictureFiles, Pictures, Tours, Undecodable, Warcraft, Whole,
+    data_folder, output_folder,
 };
 pub use crate::device::device;
 pub use crate::display::{
@@ -26,7 +27,7 @@ pub use crate::loss::{
     spo_plus, squared_loss,
 };
 pub use crate::metric;
-pub use crate::model::{FlagNetwork, Mlp, ResNetTrunk};
+pub use crate::model::{EmbeddingNetwork, FlagNetwork, Mlp, ResNet50, ResNetTrunk};
 pub use crate::record::{self, Row};
 pub use crate::relaxation::{
     GumbelSoftmax, L2xSampler, RelaxedSubset, Simple, soft_rank, soft_sort,
@@ -37,7 +38,7 @@ pub use crate::solver::{
     PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
-pub use crate::stand_in::StandIn;
+pub use crate::stand_in::{Glyphs, StandIn};
 pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 

@@ -2,7 +2,8 @@
 //!
 //! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
 //! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
-//! Items` and a loader. A data set never solves: its [stand-in](crate::stand_in) may.
+//! Items` and a loader. A set of picture files that is too large for memory is a
+//! [`PictureFiles`], which [`Cub`] shows. A data set never solves: its [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 
@@ -11,24 +12,32 @@ use tch::{Device, Kind, Tensor};
 use crate::{Error, Result};
 
 mod arrays;
+mod batches;
+mod cub;
 mod fetch;
 mod globe_tsp;
 mod idx;
 mod instances;
 mod items;
 mod npy;
+mod pictures;
 mod polynomial;
+mod prefetch;
 mod registry;
 mod verify;
 mod warcraft;
 
+pub use batches::{Batches, BatchesOf, Whole};
+pub use cub::Cub;
 pub use fetch::{fetch, fetch_from};
 pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
 pub use instances::InstanceSet;
 pub use items::Items;
 pub use npy::{read_npy, write_npy};
+pub use pictures::{Loading, PictureBatches, PictureFiles, Pictures, Undecodable};
 pub use polynomial::PolynomialCosts;
+pub use prefetch::{InputTimes, Prefetch};
 pub use registry::{FileSpec, ImageSet};
 pub use verify::{FileStatus, verify};
 pub(crate) use warcraft::TILE;

@@ -8,13 +8,17 @@ use tch::{Kind, Tensor};
 use crate::Result;
 
 mod convolution;
+mod embedding_network;
 mod flag_network;
 mod mlp;
+mod resnet50;
 mod resnet_trunk;
 
+pub use embedding_network::EmbeddingNetwork;
 pub use flag_network::FlagNetwork;
 pub use mlp::Mlp;
 pub use resnet_trunk::ResNetTrunk;
+pub use resnet50::ResNet50;
 
 /// Replaces the values of a parameter, which keeps its shape.
 fn fill(parameter: &mut Tensor, mut draw: impl FnMut() -> f64) -> Result<()> {

@@ -14,10 +14,13 @@ use crate::gradient::derive_seed;
 use crate::record::make_folder;
 use crate::{Error, Result};
 
+mod characters;
 mod globe_tsp;
+mod glyphs;
 mod terrain;
 mod warcraft;
 
+pub use glyphs::Glyphs;
 pub use terrain::Class;
 
 /// How many instances a stand-in has, and the seed that decides about them.
