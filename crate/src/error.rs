@@ -226,6 +226,6 @@ fn cure_of(source: &std::io::Error) -> &'static str {
 
 // libtorch appends its C++ stack to the message, polars its plan; the first line says what
 // happened.
-fn first_line(error: &impl std::error::Error) -> String {
+pub(crate) fn first_line(error: &impl std::error::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }

@@ -8,8 +8,8 @@ use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use solvergrad::data::{self, Aspect, BeerAdvocate, FileStatus, ImageSet, InstanceSet};
-use solvergrad::stand_in::{ReviewStandIn, StandIn};
+use solvergrad::data::{self, Aspect, BeerAdvocate, Cub, FileStatus, ImageSet, InstanceSet};
+use solvergrad::stand_in::{Glyphs, ReviewStandIn, StandIn};
 use solvergrad::{Error, doctor};
 
 mod command_line {
@@ -116,7 +116,7 @@ fn command_line() -> Command {
 
 fn make_command() -> Command {
     let StandIn { train, validation, test, seed } = StandIn::default();
-    let names = PossibleValuesParser::new(InstanceSet::ALL.map(InstanceSet::name));
+    let names = InstanceSet::ALL.map(InstanceSet::name).into_iter().chain([Cub::NAME]);
     let set = Arg::new("name").value_name("NAME").help("The data set").required(true);
     let size = Arg::new("size").long("size").value_name("K").value_parser(value_parser!(usize));
     let count = |name: &'static str, default: usize| {
@@ -127,9 +127,9 @@ fn make_command() -> Command {
             .help(format!("Number of instances [default: {default}]"))
     };
     Command::new("make")
-        .about("Make the stand-in of a data set of problem instances")
-        .arg(set.value_parser(names.try_map(|name| name.parse::<InstanceSet>())))
-        .arg(size.help("Size of the instances [default: the smallest published one]"))
+        .about("Make the stand-in of a data set that cannot be downloaded")
+        .arg(set.value_parser(PossibleValuesParser::new(names)))
+        .arg(size.help("Size of the instances, or side of the pictures in pixels [default: the smallest published one, or 36]"))
         .arg(count("train", train))
         .arg(count("validation", validation))
         .arg(count("test", test))
@@ -239,9 +239,13 @@ fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     if let Some((BeerAdvocate::NAME, matches)) = matches.subcommand() {
         return make_reviews(matches, folder);
     }
-    let Some(&set) = matches.get_one::<InstanceSet>("name") else {
+    let Some(name) = matches.get_one::<String>("name") else {
         return Err(Failure::Message("no data set given".to_owned()));
     };
+    if name == Cub::NAME {
+        return make_glyphs(matches, folder);
+    }
+    let set: InstanceSet = name.parse()?;
     let default = StandIn::default();
     let count = |name: &str, default| matches.get_one(name).copied().unwrap_or(default);
     let stand_in = StandIn {
@@ -270,6 +274,24 @@ fn make_reviews(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
     let made = stand_in.make(aspect, folder, report)?;
     writeln!(io::stdout(), "{} for {aspect}: {}", BeerAdvocate::NAME, made.display())?;
+    Ok(())
+}
+
+fn make_glyphs(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    if let Some(count) =
+        ["train", "validation", "test"].iter().find(|&&name| matches.contains_id(name))
+    {
+        let cure = "its stand-in has half of its classes to train on; leave that out";
+        return Err(Failure::Message(format!("--{count} does not fit {}: {cure}", Cub::NAME)));
+    }
+    let default = Glyphs::default();
+    let glyphs = Glyphs {
+        side: matches.get_one("size").copied().unwrap_or(default.side),
+        seed: matches.get_one("seed").copied().unwrap_or(default.seed),
+        ..default
+    };
+    let made = glyphs.make(folder, |line| drop(writeln!(io::stdout(), "{line}")))?;
+    writeln!(io::stdout(), "{}: {}", Cub::NAME, made.display())?;
     Ok(())
 }
 
@@ -305,6 +327,14 @@ fn list(folder: &Path) -> Result<(), Failure> {
     };
     writeln!(out, "{name:<14}         {place}")?;
     writeln!(out, "{:<14} from {}", "", BeerAdvocate::source())?;
+    let made = Glyphs::default().folder(folder);
+    let place = match Cub::locate(folder) {
+        Ok(place) => place.display().to_string(),
+        Err(_) if made.is_dir() => format!("stand-in {}", made.display()),
+        Err(_) => format!("not present; `solvergrad data make {}`", Cub::NAME),
+    };
+    writeln!(out, "{:<14}         {place}", Cub::NAME)?;
+    writeln!(out, "{:<14} {} from {}", "", Cub::ARCHIVE, Cub::SOURCE)?;
     Ok(())
 }
 

@@ -2,9 +2,9 @@
 
 pub use crate::config::Overrides;
 pub use crate::data::{
-    AnnotatedReviews, Aspect, BeerAdvocate, Channels, Countries, Dataset, GlobeTsp, ImageSet,
-    Images, InstanceSet, Items, Maps, Reviews, Tours, Vocabulary, Warcraft, data_folder,
-    output_folder,
+    AnnotatedReviews, Aspect, Batches, BeerAdvocate, Channels, Countries, Cub, Dataset, GlobeTsp,
+    ImageSet, Images, InstanceSet, Items, Loading, Maps, PictureBatches, PictureFiles, Pictures,
+    Reviews, Tours, Undecodable, Vocabulary, Warcraft, Whole, data_folder, output_folder,
 };
 pub use crate::device::device;
 pub use crate::display::{
@@ -28,7 +28,9 @@ pub use crate::loss::{
     spo_plus, squared_loss,
 };
 pub use crate::metric;
-pub use crate::model::{FlagNetwork, Mlp, RatingPredictor, ResNetTrunk, WordSelector};
+pub use crate::model::{
+    EmbeddingNetwork, FlagNetwork, Mlp, RatingPredictor, ResNet50, ResNetTrunk, WordSelector,
+};
 pub use crate::record::{self, Row};
 pub use crate::relaxation::{
     GumbelSoftmax, L2xSampler, RelaxedSubset, Simple, soft_rank, soft_sort,
@@ -39,7 +41,7 @@ pub use crate::solver::{
     PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
-pub use crate::stand_in::{ReviewStandIn, StandIn};
+pub use crate::stand_in::{Glyphs, ReviewStandIn, StandIn};
 pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use solvergrad::error::{Error, Result};
-use solvergrad::figure::{Figure, bars, codes, curves, globe, heat, image_grid, pictures};
+use solvergrad::figure::{
+    Figure, bars, codes, curves, globe, heat, image_grid, neighbours, pictures,
+};
 use solvergrad::record::{Row, to_frame};
 use tch::{Device, Kind, Tensor};
 
@@ -236,5 +238,34 @@ fn a_globe_has_arcs_on_its_surface_and_is_drawn_without_a_screen() -> Result<()>
     assert!(matches!(globe(&[], &[("a", &points)], &[]), Err(Error::Shape { .. })));
     assert!(matches!(globe(&[("p", &points)], &[], &names[..2]), Err(Error::Shape { .. })));
     assert!(matches!(globe(&[("p", &(points / 0.0))], &[], &[]), Err(Error::Parameter { .. })));
+    Ok(())
+}
+
+#[test]
+fn neighbours_have_frames_that_say_whether_they_are_right() -> Result<()> {
+    let cpu = (Kind::Uint8, Device::Cpu);
+    let (queries, found) =
+        (Tensor::full([1, 12, 12, 3], 90, cpu), Tensor::full([1, 2, 12, 12, 3], 200, cpu));
+    let right = Tensor::from_slice(&[1i64, 0]).view([1, 2]);
+    let png = neighbours(&queries, &found, &right)?.png(1.0)?;
+    let image = tch::vision::image::load_from_memory(&png)?;
+    let pixels = image.permute([1, 2, 0]).contiguous().view([-1, 3]);
+    let count = |colour: [u8; 3]| {
+        let wanted = Tensor::from_slice(&colour);
+        let equal = pixels.eq_tensor(&wanted).all_dim(1, false);
+        equal.sum(Kind::Int64).int64_value(&[])
+    };
+    let [right_frame, wrong_frame] = [count([0, 158, 115]), count([213, 94, 0])];
+    // The broken frame lacks its corners.
+    assert!(0 < wrong_frame && wrong_frame < right_frame, "{wrong_frame} {right_frame}");
+    let (query, results) = (count([90; 3]), count([200; 3]));
+    assert!(query > 0 && results > query, "{query} {results}");
+    for (queries, found, right) in [
+        (&queries.get(0), &found, &right),
+        (&queries, &found.get(0), &right),
+        (&queries, &found, &right.tr()),
+    ] {
+        assert!(matches!(neighbours(queries, found, right), Err(Error::Shape { .. })));
+    }
     Ok(())
 }

@@ -3,7 +3,8 @@ use tch::{Device, Tensor};
 use crate::{Error, Result};
 
 /// A set of items, held in tensors with one row per item: what
-/// [`Training`](crate::train::Training) takes its batches from.
+/// [`Training`](crate::train::Training) takes its batches from, where the set fits into memory (else
+/// see [`Batches`](super::Batches)).
 ///
 /// Any struct of tensors becomes one by two methods; the others come with them.
 ///

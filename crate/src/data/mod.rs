@@ -2,8 +2,9 @@
 //!
 //! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
 //! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
-//! Items` and a loader. Texts, of which there is one set, have a folder of their own. A data set
-//! never solves: its [stand-in](crate::stand_in) may.
+//! Items` and a loader. Texts, of which there is one set, have a folder of their own. A set of picture
+//! files that is too large for memory is a [`PictureFiles`], which [`Cub`] shows. A data set never
+//! solves: its [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +14,9 @@ use crate::{Error, Result};
 
 mod archive;
 mod arrays;
+mod batches;
 mod beer_advocate;
+mod cub;
 mod fetch;
 mod globe_tsp;
 mod idx;
@@ -21,20 +24,26 @@ mod instances;
 mod items;
 mod lines;
 mod npy;
+mod pictures;
 mod polynomial;
+mod prefetch;
 mod registry;
 mod verify;
 mod warcraft;
 
 pub use archive::{fetch_instances, fetch_instances_from};
+pub use batches::{Batches, BatchesOf, Whole};
 pub use beer_advocate::{AnnotatedReviews, Aspect, BeerAdvocate, Reviews, Vocabulary};
+pub use cub::Cub;
 pub use fetch::{fetch, fetch_from};
 pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
 pub use instances::InstanceSet;
 pub use items::Items;
 pub use npy::{read_npy, write_npy};
+pub use pictures::{Loading, PictureBatches, PictureFiles, Pictures, Undecodable};
 pub use polynomial::PolynomialCosts;
+pub use prefetch::{InputTimes, Prefetch};
 pub use registry::{FileSpec, ImageSet};
 pub use verify::{FileStatus, verify};
 pub(crate) use warcraft::TILE;

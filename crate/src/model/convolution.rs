@@ -3,7 +3,8 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use tch::nn;
+use tch::Tensor;
+use tch::nn::{self, Module, ModuleT};
 
 use super::fill;
 use crate::{Error, Result};
@@ -68,7 +69,7 @@ pub(super) fn uniform_linear(
 }
 
 /// A convolution without bias as ResNets initialise it: weights N(0, 2/(fan out)) (He et al. 2015).
-pub(super) fn normal_convolution(
+fn normal_convolution(
     path: nn::Path<'_>,
     channels: [i64; 2],
     window: Window,
@@ -109,4 +110,48 @@ pub(super) fn glorot_linear(
     let bound = (6.0 / (inputs + outputs) as f64).sqrt();
     fill(&mut layer.ws, || rng.random_range(-bound..=bound))?;
     Ok(layer)
+}
+
+/// A convolution without bias and the batch norm after it, which scales by 1 at first.
+#[derive(Debug)]
+pub(super) struct Normed {
+    convolution: nn::Conv2D,
+    norm: nn::BatchNorm,
+}
+
+impl Normed {
+    pub fn new(
+        path: &nn::Path<'_>,
+        [convolution, norm]: [&str; 2],
+        channels: [i64; 2],
+        window: Window,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        let config =
+            nn::BatchNormConfig { ws_init: nn::Init::Const(1.0), ..nn::BatchNormConfig::default() };
+        Ok(Self {
+            convolution: normal_convolution(path / convolution, channels, window, rng)?,
+            norm: nn::batch_norm2d(path / norm, channels[1], config),
+        })
+    }
+
+    /// All tensors, under the names of the two parts.
+    pub fn named(&self, convolution: &str, norm: &str) -> Vec<(String, Tensor)> {
+        let nn::BatchNorm { ws, bs, running_mean, running_var, .. } = &self.norm;
+        let mut named =
+            vec![(format!("{convolution}.weight"), self.convolution.ws.shallow_clone())];
+        let parts =
+            [("weight", ws.as_ref()), ("bias", bs.as_ref()), ("running_mean", Some(running_mean))];
+        let parts = parts.into_iter().chain([("running_var", Some(running_var))]);
+        named.extend(parts.filter_map(|(part, tensor)| {
+            Some((format!("{norm}.{part}"), tensor?.shallow_clone()))
+        }));
+        named
+    }
+}
+
+impl ModuleT for Normed {
+    fn forward_t(&self, input: &Tensor, train: bool) -> Tensor {
+        self.norm.forward_t(&self.convolution.forward(input), train)
+    }
 }

@@ -9,18 +9,22 @@ use crate::Result;
 
 mod convolution;
 mod dropout;
+mod embedding_network;
 mod flag_network;
 mod mlp;
 mod packed;
 mod rating_predictor;
+mod resnet50;
 mod resnet_trunk;
 mod word_selector;
 
 pub use dropout::dropout;
+pub use embedding_network::EmbeddingNetwork;
 pub use flag_network::FlagNetwork;
 pub use mlp::Mlp;
 pub use rating_predictor::RatingPredictor;
 pub use resnet_trunk::ResNetTrunk;
+pub use resnet50::ResNet50;
 pub use word_selector::WordSelector;
 
 /// Replaces the values of a parameter, which keeps its shape.

@@ -1,9 +1,9 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
-use tch::nn::{self, Module, ModuleT};
+use tch::nn::{self, ModuleT};
 
-use super::convolution::{Window, normal_convolution};
+use super::convolution::{Normed, Window};
 use crate::{Error, Result};
 
 const CHANNELS: i64 = 64;
@@ -34,13 +34,6 @@ pub struct ResNetTrunk {
     blocks: [[Normed; 2]; 2],
 }
 
-// A convolution and its batch norm.
-#[derive(Debug)]
-struct Normed {
-    convolution: nn::Conv2D,
-    norm: nn::BatchNorm,
-}
-
 impl ResNetTrunk {
     /// For `k` x `k` tiles. The same `seed` gives the same weights on every device.
     ///
@@ -52,31 +45,15 @@ impl ResNetTrunk {
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let stem = Window { kernel: 7, stride: 2, padding: 3 };
-        let stem = Normed::new(&(path / "stem"), 3, stem, &mut rng)?;
+        let names = ["convolution", "norm"];
+        let stem = Normed::new(&(path / "stem"), names, [3, CHANNELS], stem, &mut rng)?;
         let mut layer = |name: &str| {
             let window = Window { kernel: 3, stride: 1, padding: 1 };
-            Normed::new(&(path / name), CHANNELS, window, &mut rng)
+            Normed::new(&(path / name), names, [CHANNELS, CHANNELS], window, &mut rng)
         };
         let blocks =
             [[layer("block0_0")?, layer("block0_1")?], [layer("block1_0")?, layer("block1_1")?]];
         Ok(Self { k: k as i64, stem, blocks })
-    }
-}
-
-impl Normed {
-    fn new(path: &nn::Path<'_>, inputs: i64, window: Window, rng: &mut ChaCha8Rng) -> Result<Self> {
-        let config =
-            nn::BatchNormConfig { ws_init: nn::Init::Const(1.0), ..nn::BatchNormConfig::default() };
-        Ok(Self {
-            convolution: normal_convolution(path / "convolution", [inputs, CHANNELS], window, rng)?,
-            norm: nn::batch_norm2d(path / "norm", CHANNELS, config),
-        })
-    }
-}
-
-impl ModuleT for Normed {
-    fn forward_t(&self, input: &Tensor, train: bool) -> Tensor {
-        self.norm.forward_t(&self.convolution.forward(input), train)
     }
 }
 

@@ -14,11 +14,14 @@ use crate::gradient::derive_seed;
 use crate::record::make_folder;
 use crate::{Error, Result};
 
+mod characters;
 mod globe_tsp;
+mod glyphs;
 mod reviews;
 mod terrain;
 mod warcraft;
 
+pub use glyphs::Glyphs;
 pub use reviews::ReviewStandIn;
 pub use terrain::Class;
 

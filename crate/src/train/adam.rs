@@ -6,7 +6,7 @@ use crate::{Error, Result};
 /// Adam (Kingma and Ba 2015) whose whole state can be stored, as one fused operation.
 ///
 /// m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η · (m/(1−β₁ᵗ)) / (√(v/(1−β₂ᵗ)) + ε) at step t.
-/// Defaults: β = (0.9, 0.999), ε = 1e-8, no weight decay.
+/// Defaults: β = (0.9, 0.999), ε = 1e-8, no weight decay, one learning rate η for all.
 ///
 /// ```
 /// use solvergrad::prelude::*;
@@ -25,6 +25,9 @@ pub struct Adam {
     milestones: Option<Milestones>,
     betas: (f64, f64),
     epsilon: f64,
+    weight_decay: f64,
+    // What η is multiplied by, for each parameter.
+    factors: Vec<f64>,
     names: Vec<String>,
     parameters: Vec<Tensor>,
     first: Vec<Tensor>,
@@ -61,12 +64,13 @@ impl Adam {
             .collect();
         let (first, second) = tch::no_grad(|| (zeros(), zeros()));
         let (betas, epsilon) = ((0.9, 0.999), 1e-8);
-        let milestones = None;
         Ok(Self {
             learning_rate,
-            milestones,
+            milestones: None,
             betas,
             epsilon,
+            weight_decay: 0.0,
+            factors: vec![1.0; names.len()],
             names,
             parameters,
             first,
@@ -97,6 +101,44 @@ impl Adam {
         } else {
             Err(Error::parameter("the betas of Adam", format!("{betas:?}"), "in 0 <= beta < 1"))
         }
+    }
+
+    /// Adds the gradient of (δ/2)‖w‖², for all parameters, before the moments: g ← g + δw. As in
+    /// PyTorch's `Adam(weight_decay=δ)`; the decay of AdamW, which bypasses the moments, is another.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless δ is finite and not negative.
+    pub fn weight_decay(self, weight_decay: f64) -> Result<Self> {
+        if weight_decay.is_finite() && weight_decay >= 0.0 {
+            Ok(Self { weight_decay, ..self })
+        } else {
+            Err(Error::parameter("the weight decay", weight_decay, "finite and >= 0"))
+        }
+    }
+
+    /// The parameters whose name begins with `prefix` learn with `factor` · η, whatever η is.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] unless the factor is finite and not negative, or where there is no such
+    /// parameter.
+    pub fn rate_factor(mut self, prefix: &str, factor: f64) -> Result<Self> {
+        if !(factor.is_finite() && factor >= 0.0) {
+            return Err(Error::parameter(
+                "the factor of a learning rate",
+                factor,
+                "finite and >= 0",
+            ));
+        }
+        if !self.names.iter().any(|name| name.starts_with(prefix)) {
+            let expected = format!("the beginning of one of {}", self.names.join(", "));
+            return Err(Error::parameter("the name of the parameters", prefix, expected));
+        }
+        for (name, own) in self.names.iter().zip(&mut self.factors) {
+            if name.starts_with(prefix) {
+                *own = factor;
+            }
+        }
+        Ok(self)
     }
 
     /// Multiplies the learning rate η by `factor` after each of the `epochs` of a
@@ -163,21 +205,44 @@ impl Adam {
     /// # Errors
     /// [`Error::Torch`].
     pub fn step(&mut self) -> Result<()> {
-        let gradients: Vec<Tensor> = self.parameters.iter().map(Tensor::grad).collect();
-        let touched = |list: &[Tensor]| -> Vec<Tensor> {
-            let pairs = list.iter().zip(&gradients);
-            pairs.filter(|(_, g)| g.defined()).map(|(tensor, _)| tensor.shallow_clone()).collect()
-        };
-        adam_step(
-            &touched(&self.parameters),
-            &touched(&gradients),
-            &touched(&self.first),
-            &touched(&self.second),
-            &touched(&self.steps),
-            self.learning_rate.double_value(&[]),
-            self.betas,
-            self.epsilon,
-        )
+        let gradients: Vec<Tensor> = self
+            .parameters
+            .iter()
+            .map(|parameter| self.decayed(parameter))
+            .collect::<Result<_>>()?;
+        let mut factors: Vec<f64> = self.factors.clone();
+        factors.sort_by(f64::total_cmp);
+        factors.dedup();
+        let rate = self.learning_rate.double_value(&[]);
+        for factor in factors {
+            let touched = |list: &[Tensor]| -> Vec<Tensor> {
+                let entries = list.iter().zip(&gradients).zip(&self.factors);
+                entries
+                    .filter(|((_, gradient), own)| gradient.defined() && **own == factor)
+                    .map(|((tensor, _), _)| tensor.shallow_clone())
+                    .collect()
+            };
+            adam_step(
+                &touched(&self.parameters),
+                &touched(&gradients),
+                &touched(&self.first),
+                &touched(&self.second),
+                &touched(&self.steps),
+                factor * rate,
+                self.betas,
+                self.epsilon,
+            )?;
+        }
+        Ok(())
+    }
+
+    // The gradient with that of the decay.
+    fn decayed(&self, parameter: &Tensor) -> Result<Tensor> {
+        let gradient = parameter.grad();
+        if self.weight_decay == 0.0 || !gradient.defined() {
+            return Ok(gradient);
+        }
+        Ok(gradient.f_add(&parameter.detach().f_mul_scalar(self.weight_decay)?)?)
     }
 
     /// The state by name, for a checkpoint; the tensors are shared, not copied.

@@ -6,12 +6,9 @@
 
 use std::path::PathBuf;
 
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
 use tch::nn;
 
-use crate::data::Items;
+use crate::data::Batches;
 use crate::gradient::derive_seed;
 use crate::record::Row;
 use crate::{Error, Result};
@@ -81,17 +78,20 @@ impl Training {
     /// than a loss, as [`Measures`]. An interrupt of the notebook's cell ends the training after the
     /// current step: the rows of the whole epochs are returned, the model keeps its last state.
     ///
+    /// A set is any struct of tensors ([`Items`](crate::data::Items)), which is then its own batch, or
+    /// another source of [`Batches`].
+    ///
     /// # Errors
     /// What the closures report, [`Error::Parameter`] for an empty set or batch, no epochs or a
     /// value that is not finite, and [`Error::File`] or [`Error::Io`] for the folder, before the
     /// first epoch where it cannot be written.
-    pub fn run<D: Items, T: Into<Measures>, E: Into<Measures>>(
+    pub fn run<D: Batches, V: Batches, T: Into<Measures>, E: Into<Measures>>(
         &self,
         learner: &mut Learner,
         train: &D,
-        test: &D,
-        mut step: impl FnMut(&mut Adam, &D, u64) -> Result<T>,
-        mut evaluate: impl FnMut(&D, u64) -> Result<E>,
+        test: &V,
+        mut step: impl FnMut(&mut Adam, &D::Batch, u64) -> Result<T>,
+        mut evaluate: impl FnMut(&V::Batch, u64) -> Result<E>,
     ) -> Result<Vec<Row>> {
         self.run_splits(
             learner,
@@ -108,13 +108,13 @@ impl Training {
     /// # Errors
     /// As [`run`](Self::run), and [`Error::Parameter`] where there is nothing to measure on or two
     /// sets have the same name.
-    pub fn run_splits<D: Items, T: Into<Measures>, E: Into<Measures>>(
+    pub fn run_splits<D: Batches, V: Batches, T: Into<Measures>, E: Into<Measures>>(
         &self,
         learner: &mut Learner,
         train: &D,
-        tests: &[(&str, &D)],
-        mut step: impl FnMut(&mut Adam, &D, Step) -> Result<T>,
-        mut evaluate: impl FnMut(&D, Step) -> Result<E>,
+        tests: &[(&str, &V)],
+        mut step: impl FnMut(&mut Adam, &D::Batch, Step) -> Result<T>,
+        mut evaluate: impl FnMut(&V::Batch, Step) -> Result<E>,
     ) -> Result<Vec<Row>> {
         self.check(train, tests)?;
         let path = self.folder.as_ref().map(|folder| folder.join("checkpoint.safetensors"));
@@ -137,7 +137,8 @@ impl Training {
             crate::record::write_csv(&checkpoint.rows, folder.join("rows.csv"))?;
         }
         let first = tests.first().map_or("test", |(name, _)| name);
-        let mut progress = Progress::new(self, train.len(), checkpoint.epoch, found);
+        let an_epoch = train.plan(self.batch, 0)?.iter().map(Vec::len).sum();
+        let mut progress = Progress::new(self, an_epoch, checkpoint.epoch, found);
 
         while checkpoint.epoch < self.epochs && !self.exhausted(&checkpoint.rows, first) {
             let epoch = checkpoint.epoch + 1;
@@ -145,9 +146,9 @@ impl Training {
             // For what draws from libtorch's own generator, dropout for instance.
             tch::manual_seed(self.seed_of(epoch, u64::MAX) as i64);
             let mut measured = Vec::with_capacity(1 + tests.len());
-            let whole = self.train_epoch(train, epoch, |batch, at| {
+            let whole = self.train_epoch(train, epoch, |batch, items, at| {
                 let measures = step(&mut learner.optimizer, batch, at)?;
-                progress.step(batch.len());
+                progress.step(items);
                 crate::interrupt::check("training")?;
                 Ok(measures.into())
             });
@@ -185,11 +186,11 @@ impl Training {
         Ok(checkpoint.rows)
     }
 
-    fn check<D: Items>(&self, train: &D, tests: &[(&str, &D)]) -> Result<()> {
-        let fewest = tests.iter().map(|(_, set)| set.len()).min();
+    fn check<D: Batches, V: Batches>(&self, train: &D, tests: &[(&str, &V)]) -> Result<()> {
+        let fewest = tests.iter().map(|(_, set)| set.count()).min();
         for (what, value) in [
             ("the batch", self.batch),
-            ("the number of training items", train.len()),
+            ("the number of training items", train.count()),
             ("the number of sets to test on", tests.len()),
             ("the number of test items", fewest.unwrap_or(1)),
             ("the number of epochs", self.epochs as usize),
@@ -210,25 +211,24 @@ impl Training {
         Ok(())
     }
 
-    fn train_epoch<D: Items>(
+    fn train_epoch<D: Batches>(
         &self,
         train: &D,
         epoch: u32,
-        step: impl FnMut(&D, Step) -> Result<Measures>,
+        step: impl FnMut(&D::Batch, usize, Step) -> Result<Measures>,
     ) -> Result<Vec<(String, f64)>> {
-        let order = shuffled(train.len(), self.seed_of(epoch, u64::MAX - 1));
+        let plan = train.plan(self.batch, self.seed_of(epoch, u64::MAX - 1))?;
         let at = |batch| Step { epoch, batch, seed: self.seed_of(epoch, batch) };
-        self.means_over(train, &order, at, step)
+        self.means_over(train, &plan, self.seed_of(epoch, u64::MAX - 2), at, step)
     }
 
-    fn test<D: Items>(
+    fn test<V: Batches>(
         &self,
-        set: &D,
+        set: &V,
         place: u64,
         epoch: u32,
-        mut evaluate: impl FnMut(&D, Step) -> Result<Measures>,
+        mut evaluate: impl FnMut(&V::Batch, Step) -> Result<Measures>,
     ) -> Result<Vec<(String, f64)>> {
-        let in_order: Vec<i64> = (0..set.len() as i64).collect();
         let at = |batch| {
             let seed = match place {
                 0 => self.seed_of(0, batch),
@@ -237,20 +237,22 @@ impl Training {
             Step { epoch, batch, seed }
         };
         let _no_grad = tch::no_grad_guard();
-        self.means_over(set, &in_order, at, |batch, at| evaluate(batch, at))
+        let (plan, seed) = (set.plan_in_order(self.batch), self.seed_of(0, u64::MAX - 2));
+        self.means_over(set, &plan, seed, at, |batch, _, at| evaluate(batch, at))
     }
 
     // The means over all items of per-batch means, the loss first.
-    fn means_over<D: Items>(
+    fn means_over<D: Batches>(
         &self,
         set: &D,
-        order: &[i64],
+        plan: &[Vec<i64>],
+        seed: u64,
         at: impl Fn(u64) -> Step,
-        mut measure: impl FnMut(&D, Step) -> Result<Measures>,
+        mut measure: impl FnMut(&D::Batch, usize, Step) -> Result<Measures>,
     ) -> Result<Vec<(String, f64)>> {
         let mut means = Means::default();
-        for (index, indices) in order.chunks(self.batch).enumerate() {
-            means.add(measure(&set.select(indices)?, at(index as u64))?, indices.len())?;
+        for ((index, items), batch) in (0u64..).zip(plan).zip(set.load(plan, seed)?) {
+            means.add(measure(&batch?, items.len(), at(index))?, items.len())?;
         }
         means.finish(&self.metric)
     }
@@ -268,15 +270,15 @@ impl Training {
     }
 
     // What a checkpoint has to share with the run that resumes it.
-    fn identity<D: Items>(&self, train: &D, tests: &[(&str, &D)]) -> String {
+    fn identity<D: Batches, V: Batches>(&self, train: &D, tests: &[(&str, &V)]) -> String {
         let Row { experiment, rule, projection, margin, seed, .. } = &self.label;
-        let sizes: Vec<String> = tests.iter().map(|(_, set)| set.len().to_string()).collect();
+        let sizes: Vec<String> = tests.iter().map(|(_, set)| set.count().to_string()).collect();
         format!(
             "{experiment}, {rule}, {projection}, {margin}, seed {seed}, {}, batch {}, {} + {} \
              items, {}",
             self.metric,
             self.batch,
-            train.len(),
+            train.count(),
             sizes.join(" + "),
             self.configuration
         )
@@ -295,10 +297,4 @@ impl Training {
             _ => false,
         }
     }
-}
-
-fn shuffled(count: usize, seed: u64) -> Vec<i64> {
-    let mut order: Vec<i64> = (0..count as i64).collect();
-    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
-    order
 }
