@@ -16,7 +16,7 @@ record)
 is-built) [ "$(digest Cargo.toml src)" = "$(cat "$noted")" ] ;;
 apply)
   # What the compiler knows of the library is stored packed (warm.sh) until the library is edited.
-  "$0" is-built || find "$2" -path '*/incremental/*' -name '*.gz' -exec gzip -d {} +
+  "$0" is-built || find "$2" -path '*/incremental/*' -name '*.xz' -exec /opt/solvergrad/kernel/pack.py unpack {} +
   for fingerprint in "$2"/*/debug/.fingerprint/solvergrad-*; do
     [ -d "$fingerprint" ] || continue
     if "$0" is-built; then touch "$fingerprint"/*; else rm -rf "$fingerprint"; fi

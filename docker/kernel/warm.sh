@@ -45,4 +45,4 @@ rm "$prefix/crates.before"
 # The library is compiled again when it is edited; the rest never is.
 find "$prefix/cells/target" -path '*/incremental/*' -prune ! -name 'solvergrad-*' -exec rm -rf {} +
 # A third of the size; freshness.sh unpacks it.
-find "$prefix/cells/target" -path '*/incremental/solvergrad-*' \( -name '*.bin' -o -name '*.bc' -o -name '*.o' \) -exec gzip -6 {} +
+find "$prefix/cells/target" -path '*/incremental/solvergrad-*' \( -name '*.bin' -o -name '*.bc' -o -name '*.o' \) -exec "$prefix/kernel/pack.py" pack {} +
