@@ -12,6 +12,8 @@ mod graph_matching;
 mod matching;
 #[path = "solver/paths.rs"]
 mod paths;
+#[path = "solver/recall.rs"]
+mod recall;
 #[path = "solver/tensors.rs"]
 mod tensors;
 #[path = "solver/training_step.rs"]
@@ -32,6 +34,6 @@ fn configuration() -> Criterion {
 criterion_group! {
     name = solvers;
     config = configuration();
-    targets = tensors::subset, tensors::ranking, training_step::discrete_vae, paths::grid, paths::graph, paths::batch, assignment::cold, assignment::warm, matching::matching, travelling_salesman::tours, graph_matching::graph_matching
+    targets = tensors::subset, tensors::ranking, recall::loss, training_step::discrete_vae, paths::grid, paths::graph, paths::batch, assignment::cold, assignment::warm, matching::matching, travelling_salesman::tours, graph_matching::graph_matching
 }
 criterion_main!(solvers);
