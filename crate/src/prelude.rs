@@ -38,7 +38,7 @@ pub use crate::relaxation::{
 pub use crate::solver::{
     Assignment, BindingConstraints, Certificate, Closure, Counted, Domain, Enumerate,
     GraphMatching, GraphShortestPath, GridShortestPath, KSubset, LinearProgramme, Neighbourhood,
-    PerfectMatching, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
+    PerfectMatching, Product, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::stand_in::{Glyphs, ReviewStandIn, StandIn};

@@ -13,6 +13,7 @@
 //! | graph matching | [`GraphMatching`] | any, linear and quadratic | 0/1 matches and their products | branch and bound to 10 points, above a heuristic; certificate |
 //! | linear, integer programme | [`LinearProgramme`] | any | column values | HiGHS; certificate |
 //! | a user's own | [`Closure`], [`Solver`] | | | |
+//! | several of these as one, each item of a batch with its own | [`Product`] | theirs | theirs, one after another | them; certificate |
 //! | any of these, with few solves | [`SolutionCache`] | its | its | looking up the best of a [`SolutionPool`] |
 //! | any of these, counted | [`Counted`] | its | its | itself |
 //!
@@ -42,6 +43,7 @@ mod linear_programme;
 mod matching;
 mod on_device;
 mod pool;
+mod product;
 mod qaplib;
 mod ranking;
 mod spanning_tree;
@@ -62,6 +64,7 @@ pub use on_device::OnDevice;
 pub(crate) use on_device::check_shape;
 pub use pool::SolutionPool;
 pub(crate) use pool::{as_rows, values_of};
+pub use product::Product;
 pub use qaplib::{Qaplib, read_qaplib};
 pub use ranking::Ranking;
 pub use spanning_tree::SpanningTree;
