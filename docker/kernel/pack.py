@@ -12,8 +12,8 @@ import sys
 command, *paths = sys.argv[1:]
 for path in paths:
     target = f"{path}.xz" if command == "pack" else path.removesuffix(".xz")
-    # The quickest level is smaller than gzip's best, and unpacked in a second or two.
-    source, sink = (open(path, "rb"), lzma.open(target, "wb", preset=1)) if command == "pack" else (lzma.open(path), open(target, "wb"))
+    # Whatever the level, unpacked in a second or two.
+    source, sink = (open(path, "rb"), lzma.open(target, "wb", preset=6)) if command == "pack" else (lzma.open(path), open(target, "wb"))
     with source, sink:
         shutil.copyfileobj(source, sink, 1 << 20)
     shutil.copystat(path, target)
