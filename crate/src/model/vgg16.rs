@@ -59,8 +59,7 @@ impl Vgg16 {
             for index in 1..=count {
                 let names = [number, number + 1].map(|layer| layer.to_string());
                 let names = names.each_ref().map(String::as_str);
-                let layer =
-                    Normed::with_bias(&path, names, [inputs, channels], window, &mut rng)?;
+                let layer = Normed::with_bias(&path, names, [inputs, channels], window, &mut rng)?;
                 layers.push((number, layer, index == count));
                 // Convolution, norm and ReLU.
                 number += 3;
