@@ -29,7 +29,9 @@ pub use crate::loss::{
 };
 pub use crate::metric;
 pub use crate::model::{
-    EmbeddingNetwork, FlagNetwork, Mlp, RatingPredictor, ResNet50, ResNetTrunk, WordSelector,
+    EmbeddingNetwork, FlagNetwork, KeypointFeatures, KeypointGraph, KeypointTrunk, MatchingCosts,
+    MatchingNetwork, Mlp, RatingPredictor, ResNet50, ResNetTrunk, SmallTrunk, SplineConvolution,
+    SplineGraph, Vgg16, WordSelector, delaunay,
 };
 pub use crate::record::{self, Row};
 pub use crate::relaxation::{

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use solvergrad::error::{Error, Result};
 use solvergrad::figure::{
-    Figure, bars, codes, curves, globe, heat, image_grid, neighbours, pictures,
+    Figure, MatchedPair, bars, codes, curves, globe, heat, image_grid, matches, neighbours,
+    pictures,
 };
 use solvergrad::record::{Row, to_frame};
 use tch::{Device, Kind, Tensor};
@@ -266,6 +267,63 @@ fn neighbours_have_frames_that_say_whether_they_are_right() -> Result<()> {
         (&queries, &found, &right.tr()),
     ] {
         assert!(matches!(neighbours(queries, found, right), Err(Error::Shape { .. })));
+    }
+    Ok(())
+}
+
+fn matched(found: &[[i64; 3]; 2], truth: &[[i64; 3]; 2]) -> MatchedPair {
+    let cpu = (Kind::Uint8, Device::Cpu);
+    MatchedPair {
+        category: "cat".into(),
+        pictures: [90, 200].map(|grey| Tensor::full([23, 23, 3], grey, cpu)),
+        keypoints: [vec![[2.0, 3.0], [20.0, 10.0]], vec![[1.0, 1.0], [22.0, 5.0], [11.0, 20.0]]],
+        edges: [vec![(0, 1), (1, 0)], vec![]],
+        found: Tensor::from_slice2(found),
+        truth: Tensor::from_slice2(truth),
+    }
+}
+
+#[test]
+fn matches_are_right_wrong_or_missed() -> Result<()> {
+    let truth = [[1, 0, 0], [0, 1, 0]];
+    let pair = || matched(&[[1, 0, 0], [0, 0, 1]], &truth);
+    let figure = matches(&[pair(), matched(&truth, &truth)], 2)?;
+    let all = traces(&figure)?;
+    let lines = |name: &str| {
+        let trace = all.iter().find(|trace| trace["name"] == name);
+        trace.map(|trace| (trace["x"].clone(), trace["y"].clone(), trace["line"].clone()))
+    };
+    let (x, y, line) = lines("wrong").unwrap_or_default();
+    // At zoom 10: 3 pixels of title, 1 between the pictures; a keypoint at 20 is within pixel 19 and 20.
+    assert_eq!(x, serde_json::json!([19.5, 23.0 + 1.0 + 11.0 - 0.5, null]));
+    assert_eq!(y, serde_json::json!([3.0 + 10.0 - 0.5, 3.0 + 20.0 - 0.5, null]));
+    assert_eq!((&line["dash"], &line["color"]), (&"dash".into(), &"rgb(213, 94, 0)".into()));
+    let (x, _, line) = lines("missed").unwrap_or_default();
+    assert_eq!(x, serde_json::json!([19.5, 23.0 + 1.0 + 22.0 - 0.5, null]));
+    assert_eq!(line["dash"], "dot");
+    // One of the first pair and two of the second.
+    let (x, _, line) = lines("right").unwrap_or_default();
+    assert_eq!(x.as_array().map(Vec::len), Some(9));
+    assert_eq!(line["color"], "rgb(0, 158, 115)");
+    let titles = json(&figure)?["layout"]["annotations"].clone();
+    assert_eq!(titles[0]["text"], "cat: 1 of 2 right (50 %)");
+    assert_eq!(titles[1]["text"], "cat: 2 of 2 right (100 %)");
+    let points = all.last().map(|trace| trace["x"].as_array().map(Vec::len));
+    assert_eq!(points, Some(Some(10)));
+    assert!(figure.svg()?.contains("data:image/png"));
+
+    for columns in [1, 2, 3] {
+        assert!(matches(&[pair(), pair(), pair()], columns).is_ok());
+    }
+    assert!(matches!(matches(&[pair()], 0), Err(Error::Parameter { .. })));
+    let outside = MatchedPair { edges: [vec![], vec![(0, 3)]], ..pair() };
+    assert!(matches!(matches(&[outside], 1), Err(Error::Parameter { .. })));
+    let one = Tensor::ones([5, 5, 3], (Kind::Uint8, Device::Cpu));
+    let other = MatchedPair { pictures: [one.shallow_clone(), one], ..pair() };
+    let turned = MatchedPair { found: pair().found.tr(), ..pair() };
+    let unknown = MatchedPair { truth: pair().truth.narrow(1, 0, 2), ..pair() };
+    for wrong in [vec![], vec![pair(), other], vec![turned], vec![unknown]] {
+        assert!(matches!(matches(&wrong, 1), Err(Error::Shape { .. })));
     }
     Ok(())
 }

@@ -56,14 +56,6 @@ pub fn pictures(
             place.f_copy_(&pictures.f_get(row)?.f_get(column)?)?;
         }
     }
-    let bytes = Vec::<u8>::try_from(&canvas.f_view([-1])?)?;
-    let png = colour_png(&bytes, usize::try_from(total_x).unwrap_or(1));
-    let picture = Picture {
-        kind: "image",
-        source: format!("data:image/png;base64,{}", base64(&png)),
-        hoverinfo: "skip",
-    };
-
     let zoom = (560 / total_x.max(1)).min(560 / total_y.max(1)).clamp(1, 12);
     let cell = (height as f64 / cells_down as f64, width as f64 / cells_across as f64);
     let across = (zoom as f64 * cell.0.min(cell.1)).max(3.0);
@@ -84,7 +76,7 @@ pub fn pictures(
     let margin = Margin::new().left(left).right(10).top(top).bottom(10);
     let layout = style::layout("", "").margin(margin).x_axis(x_axis).y_axis(y_axis);
     let mut plot = style::plot(layout.show_legend(!marks.is_empty()));
-    plot.add_trace(Box::new(picture));
+    plot.add_trace(Box::new(Picture::of(&canvas)?));
     for (index, (name, mask)) in marks.iter().enumerate() {
         let mask = mask.f_detach()?.f_to_device(Device::Cpu)?;
         let marked = Vec::<i64>::try_from(&mask.f_gt(0.5)?.f_nonzero()?.f_reshape([-1])?)?;
@@ -152,11 +144,22 @@ const HEAT: [[f64; 3]; 3] = [[252.0, 246.0, 214.0], [224.0, 122.0, 80.0], [72.0,
 // plotly's trace of a picture that comes as a file; the crate knows only that of numbers, which
 // takes four times the room.
 #[derive(Clone, Serialize)]
-struct Picture {
+pub(super) struct Picture {
     #[serde(rename = "type")]
     kind: &'static str,
     source: String,
     hoverinfo: &'static str,
+}
+
+impl Picture {
+    /// Of bytes `[height, width, 3]`.
+    pub fn of(canvas: &Tensor) -> Result<Self> {
+        let (_, width, _) = canvas.size3()?;
+        let bytes = Vec::<u8>::try_from(&canvas.f_contiguous()?.f_view([-1])?)?;
+        let png = colour_png(&bytes, usize::try_from(width).unwrap_or(1));
+        let source = format!("data:image/png;base64,{}", base64(&png));
+        Ok(Self { kind: "image", source, hoverinfo: "skip" })
+    }
 }
 
 impl Trace for Picture {

@@ -68,14 +68,15 @@ pub(super) fn uniform_linear(
     Ok(layer)
 }
 
-/// A convolution without bias as ResNets initialise it: weights N(0, 2/(fan out)) (He et al. 2015).
+/// A convolution as ResNets initialise it: weights N(0, 2/(fan out)), a bias, if any, 0 (He et al. 2015).
 fn normal_convolution(
     path: nn::Path<'_>,
     channels: [i64; 2],
     window: Window,
+    bias: bool,
     rng: &mut ChaCha8Rng,
 ) -> Result<nn::Conv2D> {
-    let mut layer = convolution(path, channels, window, false);
+    let mut layer = convolution(path, channels, window, bias);
     let deviation = (2.0 / (channels[1] * window.kernel * window.kernel) as f64).sqrt();
     let normal = Normal::new(0.0, deviation)
         .map_err(|error| Error::parameter("the weights", deviation, error.to_string()))?;
@@ -112,7 +113,7 @@ pub(super) fn glorot_linear(
     Ok(layer)
 }
 
-/// A convolution without bias and the batch norm after it, which scales by 1 at first.
+/// A convolution and the batch norm after it, which scales by 1 at first.
 #[derive(Debug)]
 pub(super) struct Normed {
     convolution: nn::Conv2D,
@@ -120,17 +121,40 @@ pub(super) struct Normed {
 }
 
 impl Normed {
+    /// Without a bias, which the norm would take away.
     pub fn new(
+        path: &nn::Path<'_>,
+        names: [&str; 2],
+        channels: [i64; 2],
+        window: Window,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        Self::build(path, names, channels, window, false, rng)
+    }
+
+    /// With a bias, as in stored weights, whose norms remember means that include it.
+    pub fn with_bias(
+        path: &nn::Path<'_>,
+        names: [&str; 2],
+        channels: [i64; 2],
+        window: Window,
+        rng: &mut ChaCha8Rng,
+    ) -> Result<Self> {
+        Self::build(path, names, channels, window, true, rng)
+    }
+
+    fn build(
         path: &nn::Path<'_>,
         [convolution, norm]: [&str; 2],
         channels: [i64; 2],
         window: Window,
+        bias: bool,
         rng: &mut ChaCha8Rng,
     ) -> Result<Self> {
         let config =
             nn::BatchNormConfig { ws_init: nn::Init::Const(1.0), ..nn::BatchNormConfig::default() };
         Ok(Self {
-            convolution: normal_convolution(path / convolution, channels, window, rng)?,
+            convolution: normal_convolution(path / convolution, channels, window, bias, rng)?,
             norm: nn::batch_norm2d(path / norm, channels[1], config),
         })
     }
@@ -140,6 +164,9 @@ impl Normed {
         let nn::BatchNorm { ws, bs, running_mean, running_var, .. } = &self.norm;
         let mut named =
             vec![(format!("{convolution}.weight"), self.convolution.ws.shallow_clone())];
+        if let Some(bias) = &self.convolution.bs {
+            named.push((format!("{convolution}.bias"), bias.shallow_clone()));
+        }
         let parts =
             [("weight", ws.as_ref()), ("bias", bs.as_ref()), ("running_mean", Some(running_mean))];
         let parts = parts.into_iter().chain([("running_var", Some(running_var))]);

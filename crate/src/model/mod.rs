@@ -11,20 +11,33 @@ mod convolution;
 mod dropout;
 mod embedding_network;
 mod flag_network;
+mod keypoint_features;
+mod keypoint_graph;
+mod keypoint_trunk;
+mod matching_network;
 mod mlp;
 mod packed;
 mod rating_predictor;
 mod resnet50;
 mod resnet_trunk;
+mod spline_convolution;
+mod stored_weights;
+mod vgg16;
 mod word_selector;
 
 pub use dropout::dropout;
 pub use embedding_network::EmbeddingNetwork;
 pub use flag_network::FlagNetwork;
+pub use keypoint_features::{KeypointFeatures, KeypointTrunk, sample_bilinear};
+pub use keypoint_graph::{KeypointGraph, delaunay};
+pub use keypoint_trunk::SmallTrunk;
+pub use matching_network::{MatchingCosts, MatchingNetwork};
 pub use mlp::Mlp;
 pub use rating_predictor::RatingPredictor;
 pub use resnet_trunk::ResNetTrunk;
 pub use resnet50::ResNet50;
+pub use spline_convolution::{SplineConvolution, SplineGraph};
+pub use vgg16::Vgg16;
 pub use word_selector::WordSelector;
 
 /// Replaces the values of a parameter, which keeps its shape.

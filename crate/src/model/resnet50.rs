@@ -1,12 +1,12 @@
-use std::collections::HashMap;
 use std::path::Path;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tch::Tensor;
 use tch::nn::{self, Module, ModuleT};
-use tch::{Kind, Tensor};
 
 use super::convolution::{Normed, Window, uniform_linear};
+use super::stored_weights;
 use crate::{Error, Result};
 
 // Blocks and inner channels of each stage.
@@ -84,38 +84,7 @@ impl ResNet50 {
     /// [`Error::Io`] where the file cannot be read, [`Error::File`] for another format, a name that is
     /// missing or a tensor of another shape; no weight has changed then.
     pub fn load_weights(&mut self, file: &Path) -> Result<()> {
-        std::fs::File::open(file).map_err(Error::io("read", file))?;
-        let wrong = |problem: String| Error::File {
-            path: file.to_path_buf(),
-            problem,
-            cure:
-                "give the state_dict of torchvision.models.resnet50, as .safetensors for instance \
-                   (in Python: safetensors.torch.save_file(model.state_dict(), path))"
-                    .into(),
-        };
-        let pickled = matches!(
-            file.extension().and_then(|extension| extension.to_str()),
-            Some("pt" | "pth" | "bin")
-        );
-        let read = if pickled { Tensor::loadz_multi(file) } else { Tensor::read_safetensors(file) };
-        let read = read.map_err(|error| wrong(crate::error::first_line(&error)))?;
-        let stored: HashMap<String, Tensor> = read.into_iter().collect();
-        let mut pairs = Vec::new();
-        for (name, weights) in self.weights() {
-            let Some(source) = stored.get(&name) else {
-                return Err(wrong(format!("holds no tensor {name}")));
-            };
-            if source.size() != weights.size() {
-                let (got, expected) = (source.size(), weights.size());
-                return Err(wrong(format!("{name} has shape {got:?}; expected {expected:?}")));
-            }
-            pairs.push((weights, source));
-        }
-        let _no_grad = tch::no_grad_guard();
-        for (mut weights, source) in pairs {
-            weights.f_copy_(&source.f_to_kind(Kind::Float)?)?;
-        }
-        Ok(())
+        stored_weights::replace(self.weights(), file, "resnet50")
     }
 
     /// The tensors that [`load_weights`](Self::load_weights) replaces, by their names in torchvision.
