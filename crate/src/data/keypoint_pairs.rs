@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -109,7 +110,7 @@ pub struct KeypointPairs {
 }
 
 /// A picture in a file, and the part of it that is shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Shot {
     pub path: PathBuf,
     /// Width and height in pixels, as annotated.
@@ -228,10 +229,16 @@ impl Shot {
 }
 
 /// Numbers for what has a name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Numbered<T> {
     pub all: Vec<T>,
     numbers: HashMap<T, usize>,
+}
+
+impl<T> Default for Numbered<T> {
+    fn default() -> Self {
+        Self { all: Vec::new(), numbers: HashMap::new() }
+    }
 }
 
 impl<T: Clone + Eq + std::hash::Hash> Numbered<T> {
@@ -243,6 +250,18 @@ impl<T: Clone + Eq + std::hash::Hash> Numbered<T> {
         }
         number
     }
+}
+
+/// What `read` makes of each, in order, by all threads; of several errors the first in this order.
+pub(super) fn each<L: Sync, T: Send>(
+    listed: &[L],
+    read: impl Fn(&L) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let one = |listed: &L| {
+        crate::interrupt::check("a data set was being read")?;
+        read(listed)
+    };
+    listed.par_iter().map(one).collect::<Vec<Result<T>>>().into_iter().collect()
 }
 
 /// Fewer than these give nothing to match.

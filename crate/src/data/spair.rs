@@ -4,11 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::keypoint_pairs::{Described, FEWEST, Keypoint, Numbered, Shot, chosen};
+use super::keypoint_pairs::{Described, FEWEST, Keypoint, Numbered, Shot, chosen, each};
 use super::{KeypointChoice, KeypointPairs, LeftOut};
 use crate::{Error, Result};
 
@@ -254,13 +253,7 @@ impl<'a> Reader<'a> {
     }
 
     fn pairs(&mut self, listed: &[Listed]) -> Result<(Vec<Described>, LeftOut)> {
-        let annotated: Vec<Annotated> = listed
-            .par_iter()
-            .map(|listed| {
-                crate::interrupt::check("a data set was being read")?;
-                self.annotated(listed)
-            })
-            .collect::<Result<_>>()?;
+        let annotated = each(listed, |listed| self.annotated(listed))?;
         if self.choice == KeypointChoice::All {
             self.read_visible(listed, &annotated)?;
         }
@@ -358,36 +351,32 @@ impl<'a> Reader<'a> {
 
     // Each picture's annotation, once.
     fn read_visible(&mut self, listed: &[Listed], annotated: &[Annotated]) -> Result<()> {
-        let mut wanted: HashMap<&PathBuf, (&Listed, &Shot)> = HashMap::new();
+        let mut wanted: Vec<(&Listed, &Shot)> = Vec::new();
+        let mut known = HashSet::new();
         for (listed, annotated) in listed.iter().zip(annotated) {
             for shot in &annotated.pictures {
-                if !self.visible.contains_key(&shot.path) {
-                    wanted.insert(&shot.path, (listed, shot));
+                if !self.visible.contains_key(&shot.path) && known.insert(&shot.path) {
+                    wanted.push((listed, shot));
                 }
             }
         }
-        let read: Vec<(PathBuf, Named)> = wanted
-            .into_par_iter()
-            .map(|(picture, (listed, shot))| {
-                crate::interrupt::check("a data set was being read")?;
-                let file = picture.with_extension("json");
-                let name = file.file_name().unwrap_or_default();
-                let path = self.folder.join("ImageAnnotation").join(&listed.category).join(name);
-                let content: ImageAnnotation = read_json(&path, || {
-                    let problem = format!("has no annotation {}", path.display());
-                    wrong(picture, problem)
-                })?;
-                let mut named: Vec<(String, [f64; 2])> =
-                    content.kps.into_iter().filter_map(|(id, at)| Some((id, at?))).collect();
-                // A map has no order; a seed shuffles from one that is always the same.
-                named.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
-                let inside = named
-                    .into_iter()
-                    .filter_map(|(id, place)| Some((id, shares(place, shot.size)?)))
-                    .collect();
-                Ok((picture.clone(), inside))
-            })
-            .collect::<Result<_>>()?;
+        let read = each(&wanted, |(listed, shot)| {
+            let file = shot.path.with_extension("json");
+            let name = file.file_name().unwrap_or_default();
+            let path = self.folder.join("ImageAnnotation").join(&listed.category).join(name);
+            let content: ImageAnnotation = read_json(&path, || {
+                wrong(&shot.path, format!("has no annotation {}", path.display()))
+            })?;
+            let mut named: Vec<(String, [f64; 2])> =
+                content.kps.into_iter().filter_map(|(id, at)| Some((id, at?))).collect();
+            // A map has no order; a seed shuffles from one that is always the same.
+            named.sort_by(|(a, _), (b, _)| (a.len(), a).cmp(&(b.len(), b)));
+            let inside: Named = named
+                .into_iter()
+                .filter_map(|(id, place)| Some((id, shares(place, shot.size)?)))
+                .collect();
+            Ok((shot.path.clone(), inside))
+        })?;
         self.visible.extend(read);
         Ok(())
     }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 use rand::seq::index;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
-use super::keypoint_pairs::{Described, Keypoint, Numbered, Shot, chosen};
+use super::keypoint_pairs::{Described, Keypoint, Numbered, Shot, chosen, each};
 use super::{KeypointChoice, KeypointPairs, LeftOut};
 use crate::gradient::derive_seed;
 use crate::{Error, Result};
@@ -114,13 +113,7 @@ impl VocKeypoints {
         let (mut names, mut pictures) = (Numbered::default(), Numbered::default());
         let place = Place { voc: root, keypoints };
         let mut read = |listed: &[Listed]| -> Result<_> {
-            let marked: Vec<Option<Thing>> = listed
-                .par_iter()
-                .map(|listed| {
-                    crate::interrupt::check("a data set was being read")?;
-                    marked_keypoints(&place, listed)
-                })
-                .collect::<Result<_>>()?;
+            let marked = each(listed, |listed| marked_keypoints(&place, listed))?;
             let (mut things, mut left_out) = (Vec::new(), LeftOut::default());
             for (listed, thing) in listed.iter().zip(marked) {
                 let Some(Thing { shot, keypoints, outside, repeated }) = thing else {

@@ -102,8 +102,8 @@ pub(super) fn marked_keypoints(place: &Place, listed: &Listed) -> Result<Option<
 // First pixel and number of the whole pixels within 0..length that cover a range.
 fn covering(from: f64, to: f64, length: usize) -> Option<[usize; 2]> {
     let (first, end) = (from.floor().max(0.0), to.ceil().min(length as f64));
-    // Neither for a NaN.
-    (end - first >= 1.0).then(|| [first as usize, (end - first) as usize])
+    // A NaN is not less.
+    (from < to && end - first >= 1.0).then(|| [first as usize, (end - first) as usize])
 }
 
 fn read(path: &Path, listed: &Listed) -> Result<String> {

@@ -1,6 +1,6 @@
 //! Things to be drawn: articles of clothing and flags, with their corners.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
@@ -242,7 +242,7 @@ fn flags() -> Result<(Vec<Thing>, Vec<usize>)> {
     Ok((flags, regions))
 }
 
-fn cloth(path: &PathBuf) -> Result<Thing> {
+fn cloth(path: &Path) -> Result<Thing> {
     let (width, height) = (LONGER, LONGER * 3 / 4);
     let small = image::resize(&image::load(path)?, width as i64, height as i64)?;
     let bytes = Vec::<u8>::try_from(&small.f_permute([1, 2, 0])?.f_contiguous()?.f_view([-1])?)?;
