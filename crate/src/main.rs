@@ -8,8 +8,10 @@ use std::process::{self, ExitCode};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgMatches, Command, value_parser};
-use solvergrad::data::{self, Aspect, BeerAdvocate, Cub, FileStatus, ImageSet, InstanceSet};
-use solvergrad::stand_in::{Glyphs, ReviewStandIn, StandIn};
+use solvergrad::data::{
+    self, Aspect, BeerAdvocate, Cub, FileStatus, ImageSet, InstanceSet, SPair71k, VocKeypoints,
+};
+use solvergrad::stand_in::{Glyphs, PairStandIn, ReviewStandIn, StandIn};
 use solvergrad::{Error, doctor};
 
 mod command_line {
@@ -88,7 +90,8 @@ fn command_line() -> Command {
                             ImageSet::ALL
                                 .map(ImageSet::name)
                                 .into_iter()
-                                .chain(InstanceSet::ALL.map(InstanceSet::name)),
+                                .chain(InstanceSet::ALL.map(InstanceSet::name))
+                                .chain([SPair71k::NAME]),
                         )),
                     ),
                 )
@@ -116,23 +119,25 @@ fn command_line() -> Command {
 
 fn make_command() -> Command {
     let StandIn { train, validation, test, seed } = StandIn::default();
-    let names = InstanceSet::ALL.map(InstanceSet::name).into_iter().chain([Cub::NAME]);
+    let pairs = PairStandIn::default();
+    let names =
+        InstanceSet::ALL.map(InstanceSet::name).into_iter().chain([Cub::NAME, SPair71k::NAME]);
     let set = Arg::new("name").value_name("NAME").help("The data set").required(true);
     let size = Arg::new("size").long("size").value_name("K").value_parser(value_parser!(usize));
-    let count = |name: &'static str, default: usize| {
+    let count = |name: &'static str, default: usize, of_pairs: usize| {
         Arg::new(name)
             .long(name)
             .value_name("N")
             .value_parser(value_parser!(usize))
-            .help(format!("Number of instances [default: {default}]"))
+            .help(format!("Number of instances [default: {default}, of pairs {of_pairs}]"))
     };
     Command::new("make")
         .about("Make the stand-in of a data set that cannot be downloaded")
         .arg(set.value_parser(PossibleValuesParser::new(names)))
-        .arg(size.help("Size of the instances, or side of the pictures in pixels [default: the smallest published one, or 36]"))
-        .arg(count("train", train))
-        .arg(count("validation", validation))
-        .arg(count("test", test))
+        .arg(size.help("Size of the instances, or side of the pictures in pixels [default: the smallest published one, 36, or of pairs 64]"))
+        .arg(count("train", train, pairs.train))
+        .arg(count("validation", validation, pairs.validation))
+        .arg(count("test", test, pairs.test))
         .arg(
             Arg::new("seed")
                 .long("seed")
@@ -228,6 +233,9 @@ fn fetch(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     let name = matches.get_one::<String>("name").map_or("", String::as_str);
     // The download goes on when nobody reads its progress.
     let report = |line: &str| drop(writeln!(io::stdout(), "{line}"));
+    if name == SPair71k::NAME {
+        return Ok(data::fetch_spair(folder, report)?);
+    }
     match name.parse::<ImageSet>() {
         Ok(set) => data::fetch(set, folder, report)?,
         Err(_) => data::fetch_instances(name.parse()?, folder, report)?,
@@ -244,6 +252,9 @@ fn make(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     };
     if name == Cub::NAME {
         return make_glyphs(matches, folder);
+    }
+    if name == SPair71k::NAME {
+        return make_pairs(matches, folder);
     }
     let set: InstanceSet = name.parse()?;
     let default = StandIn::default();
@@ -295,6 +306,21 @@ fn make_glyphs(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
+fn make_pairs(matches: &ArgMatches, folder: &Path) -> Result<(), Failure> {
+    let default = PairStandIn::default();
+    let count = |name: &str, default| matches.get_one(name).copied().unwrap_or(default);
+    let pairs = PairStandIn {
+        train: count("train", default.train),
+        validation: count("validation", default.validation),
+        test: count("test", default.test),
+        side: count("size", default.side),
+        seed: matches.get_one("seed").copied().unwrap_or(default.seed),
+    };
+    let made = pairs.make(folder, |line| drop(writeln!(io::stdout(), "{line}")))?;
+    writeln!(io::stdout(), "{}: {}", SPair71k::NAME, made.display())?;
+    Ok(())
+}
+
 fn list(folder: &Path) -> Result<(), Failure> {
     let mut out = io::stdout();
     for set in ImageSet::ALL {
@@ -335,6 +361,20 @@ fn list(folder: &Path) -> Result<(), Failure> {
     };
     writeln!(out, "{:<14}         {place}", Cub::NAME)?;
     writeln!(out, "{:<14} {} from {}", "", Cub::ARCHIVE, Cub::SOURCE)?;
+    let made = PairStandIn::default().folder(folder);
+    let place = match SPair71k::locate(folder) {
+        Ok(place) => place.display().to_string(),
+        Err(_) if made.is_dir() => format!("stand-in {}", made.display()),
+        Err(_) => format!("not present; `solvergrad data make {}`", SPair71k::NAME),
+    };
+    let megabytes = SPair71k::ARCHIVE_SIZE.div_ceil(1_000_000);
+    writeln!(out, "{:<14} {megabytes:>3} MB  {place}", SPair71k::NAME)?;
+    writeln!(out, "{:<14} {} from {}", "", SPair71k::ARCHIVE, SPair71k::SOURCE)?;
+    let place = match VocKeypoints::locate(folder) {
+        Ok(place) => place.display().to_string(),
+        Err(error) => error.to_string(),
+    };
+    writeln!(out, "{:<14}         {place}", VocKeypoints::NAME)?;
     Ok(())
 }
 

@@ -3,8 +3,10 @@
 pub use crate::config::Overrides;
 pub use crate::data::{
     AnnotatedReviews, Aspect, Batches, BeerAdvocate, Channels, Countries, Cub, Dataset, GlobeTsp,
-    ImageSet, Images, InstanceSet, Items, Loading, Maps, PictureBatches, PictureFiles, Pictures,
-    Reviews, Tours, Undecodable, Vocabulary, Warcraft, Whole, data_folder, output_folder,
+    ImageSet, Images, InstanceSet, Items, KeypointChoice, KeypointPair, KeypointPairs,
+    KeypointPictures, LeftOut, Loading, Maps, PairBatches, PairLoading, PictureBatches, PictureFiles,
+    Pictures, Reviews, SPair71k, Tours, Undecodable, VocKeypoints, Vocabulary, Warcraft, Whole,
+    data_folder, output_folder,
 };
 pub use crate::device::device;
 pub use crate::display::{
@@ -43,7 +45,7 @@ pub use crate::solver::{
     PerfectMatching, Product, Proof, Ranking, SolutionCache, SolutionPool, Solver, SpanningTree,
     TravellingSalesman, WarmStart, solve_batch,
 };
-pub use crate::stand_in::{Glyphs, ReviewStandIn, StandIn};
+pub use crate::stand_in::{Glyphs, PairStandIn, ReviewStandIn, StandIn};
 pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 

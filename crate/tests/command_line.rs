@@ -98,6 +98,35 @@ fn a_stand_in_of_reviews_is_made_and_listed() {
 }
 
 #[test]
+fn a_stand_in_of_pairs_is_made_and_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = run(&["list"]);
+    for words in
+        ["not present; `solvergrad data make spair-71k`", "227 MB", "docker/convert_voc_pairs.py"]
+    {
+        assert!(listed.contains(words), "{listed} lacks {words}");
+    }
+    let few = ["--train", "3", "--validation", "1", "--test", "2", "--size", "32", "--seed", "7"];
+    let made = run(&[&["make", "spair-71k"], &few[..]].concat());
+    let folder_made = made.trim().rsplit(' ').next().unwrap();
+    assert!(folder_made.ends_with("spair-71k-v1-seed7-3-1-2/32x32"), "{made}");
+    use solvergrad::data::{KeypointChoice, SPair71k};
+    let data = SPair71k::load(folder_made.as_ref(), KeypointChoice::All).unwrap();
+    assert_eq!((data.train.len(), data.validation.len(), data.test.len()), (3, 1, 2));
+    std::fs::create_dir(folder.path().join("SPair-71k")).unwrap();
+    assert!(run(&["list"]).contains(&folder.path().join("SPair-71k").display().to_string()));
+    assert!(run(&["fetch", "spair-71k"]).contains("is there already"));
+    let message = fails(&["data", "--folder", path, "make", "spair-71k", "--test", "0"], &[]);
+    assert!(message.contains("pairs to test on is 0"), "{message}");
+}
+
+#[test]
 fn what_is_no_notebook_is_named() {
     let message = fails(&["notebook", "check", "/nowhere.ipynb"], &[]);
     assert!(message.contains("/nowhere.ipynb"), "{message}");

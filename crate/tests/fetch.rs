@@ -10,7 +10,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use solvergrad::Error;
-use solvergrad::data::{FileSpec, InstanceSet, fetch_from, fetch_instances_from, read_idx};
+use solvergrad::data::{
+    FileSpec, InstanceSet, SPair71k, fetch_from, fetch_instances_from, fetch_spair_from, read_idx,
+};
 use tempfile::tempdir;
 
 type Outcome = Result<(), Box<dyn StdError>>;
@@ -226,6 +228,68 @@ fn nothing_is_left_of_an_archive_that_is_wrong() -> Outcome {
         assert!(matches!(error, Error::Fetch { .. }), "{error:?}");
         let (message, place) = (error.to_string(), folder.path().display().to_string());
         for part in [word, &base, &place, "by hand"] {
+            assert!(message.contains(part), "{message:?} lacks {part:?}");
+        }
+        assert_eq!(fs::read_dir(folder.path())?.count(), 0, "{word}");
+    }
+    Ok(())
+}
+
+/// An archive with these files.
+fn archive_of(names: &[&str]) -> Result<Vec<u8>, Box<dyn StdError>> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
+    for name in names {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o600);
+        archive.append_data(&mut header, name, &b"data"[..])?;
+    }
+    Ok(archive.into_inner()?.finish()?)
+}
+
+const LAYOUT: [&str; 3] = [
+    "SPair-71k/Layout/large/trn.txt",
+    "SPair-71k/Layout/large/val.txt",
+    "SPair-71k/Layout/large/test.txt",
+];
+
+#[test]
+fn an_archive_of_pairs_is_unpacked_where_its_size_is_right() -> Outcome {
+    let more = ["SPair-71k/JPEGImages/cow/a.jpg", "SPair-71k/JPEGImages/cow/._a.jpg", "other/file"];
+    let body = archive_of(&[&LAYOUT[..], &more[..]].concat())?;
+    let size = body.len() as u64;
+    let url = format!("{}/SPair-71k.tar.gz", serve(answer("200 OK", body.len(), &body))?);
+    let folder = tempdir()?;
+    let mut lines = Vec::new();
+    fetch_spair_from(&url, size, folder.path(), |line| lines.push(line.to_owned()))?;
+    // The server is gone: a second call must not need it.
+    fetch_spair_from(&url, size, folder.path(), |line| lines.push(line.to_owned()))?;
+    assert!(lines[1].contains("4 files") && lines[2].contains("there already"), "{lines:?}");
+    let place = SPair71k::locate(folder.path())?;
+    assert_eq!(fs::read(place.join("JPEGImages/cow/a.jpg"))?, b"data");
+    assert!(!place.join("JPEGImages/cow/._a.jpg").exists());
+    assert_eq!(fs::read_dir(folder.path())?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn nothing_is_left_of_an_archive_of_pairs_that_is_wrong() -> Outcome {
+    let body = archive_of(&LAYOUT)?;
+    let (size, half) = (body.len(), &body[..body.len() / 2]);
+    let part = archive_of(&LAYOUT[..2])?;
+    for (answer, expected, word) in [
+        (answer("200 OK", size, &body), SPair71k::ARCHIVE_SIZE, "expected 226961117"),
+        (answer("200 OK", half.len(), half), size as u64, "bytes; expected"),
+        (answer("200 OK", size, half), size as u64, "broke after"),
+        (answer("200 OK", part.len(), &part), part.len() as u64, "no SPair-71k/Layout/large/test.txt"),
+        (answer("404 Not Found", 4, b"none"), size as u64, "404 Not Found"),
+    ] {
+        let folder = tempdir()?;
+        let url = format!("{}/SPair-71k.tar.gz", serve(answer)?);
+        let error = fetch_spair_from(&url, expected, folder.path(), |_| ()).expect_err(word);
+        assert!(matches!(error, Error::Fetch { .. }), "{error:?}");
+        let (message, place) = (error.to_string(), folder.path().display().to_string());
+        for part in [word, &url, &place, "by hand"] {
             assert!(message.contains(part), "{message:?} lacks {part:?}");
         }
         assert_eq!(fs::read_dir(folder.path())?.count(), 0, "{word}");

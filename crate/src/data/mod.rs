@@ -3,8 +3,9 @@
 //! To add a set of images: a variant of [`ImageSet`] and its facts in `registry.rs`. To add a set of
 //! problem instances: a variant of [`InstanceSet`], and a file with its struct of tensors, `impl
 //! Items` and a loader. Texts, of which there is one set, have a folder of their own. A set of picture
-//! files that is too large for memory is a [`PictureFiles`], which [`Cub`] shows. A data set never
-//! solves: its [stand-in](crate::stand_in) may.
+//! files that is too large for memory is a [`PictureFiles`], which [`Cub`] shows; one of pairs of
+//! pictures with keypoints is a [`KeypointPairs`], which [`SPair71k`] shows. A data set never solves: its
+//! [stand-in](crate::stand_in) may.
 
 use std::path::{Path, PathBuf};
 
@@ -22,16 +23,20 @@ mod globe_tsp;
 mod idx;
 mod instances;
 mod items;
+mod keypoint_pairs;
 mod lines;
 mod npy;
+mod pair_batches;
 mod pictures;
 mod polynomial;
 mod prefetch;
 mod registry;
+mod spair;
 mod verify;
+mod voc_keypoints;
 mod warcraft;
 
-pub use archive::{fetch_instances, fetch_instances_from};
+pub use archive::{fetch_instances, fetch_instances_from, fetch_spair, fetch_spair_from};
 pub use batches::{Batches, BatchesOf, Whole};
 pub use beer_advocate::{AnnotatedReviews, Aspect, BeerAdvocate, Reviews, Vocabulary};
 pub use cub::Cub;
@@ -40,12 +45,16 @@ pub use globe_tsp::{Countries, GlobeTsp, Tours};
 pub use idx::{Idx, read_idx};
 pub use instances::InstanceSet;
 pub use items::Items;
+pub use keypoint_pairs::{KeypointChoice, KeypointPair, KeypointPairs, LeftOut};
 pub use npy::{read_npy, write_npy};
+pub use pair_batches::{PairBatches, PairLoading};
 pub use pictures::{Loading, PictureBatches, PictureFiles, Pictures, Undecodable};
 pub use polynomial::PolynomialCosts;
 pub use prefetch::{InputTimes, Prefetch};
 pub use registry::{FileSpec, ImageSet};
+pub use spair::SPair71k;
 pub use verify::{FileStatus, verify};
+pub use voc_keypoints::{KeypointPictures, VocKeypoints};
 pub(crate) use warcraft::TILE;
 pub use warcraft::{Channels, Maps, Warcraft};
 

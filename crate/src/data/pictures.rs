@@ -12,7 +12,7 @@ use tch::Tensor;
 use tch::vision::image;
 
 use super::batches::{Batches, BatchesOf};
-use super::prefetch::{InputTimes, MostAhead, Prefetch, Timed};
+use super::prefetch::{InBatches, InputTimes, Prefetch, Timed};
 use super::{Channels, Items};
 use crate::gradient::derive_seed;
 use crate::{Error, Result};
@@ -213,9 +213,9 @@ impl PictureBatches {
         }
         let one = |&item: &i64| {
             let path = &self.files.paths[item as usize];
-            Ok(Some((prepare(path, &self.loading, None)?, self.files.labels[item as usize])))
+            Ok((prepare(path, &self.loading, None)?, self.files.labels[item as usize]))
         };
-        batch_of(items.iter().map(one))
+        batch_of(items.iter().map(one).collect::<Result<_>>()?)
     }
 }
 
@@ -263,7 +263,7 @@ impl Batches for PictureBatches {
         let (loading, random) = (self.loading, self.sampler.is_some());
         let items: Vec<usize> = plan.iter().flatten().map(|&item| item as usize).collect();
         let count = items.len();
-        let pictures = Prefetch::new(count, loading.threads, loading.ahead, move |place| {
+        let items = Prefetch::new(count, loading.threads, loading.ahead, move |place| {
             let item = items[place];
             let path = &files.paths[item];
             let rng = || ChaCha8Rng::seed_from_u64(derive_seed(&[seed, place as u64, item as u64]));
@@ -276,37 +276,13 @@ impl Batches for PictureBatches {
                 Err(error) => Err(error),
             }
         })?;
-        let inner = InBatches { pictures, sizes: plan.iter().map(Vec::len) };
+        let inner = InBatches { items, sizes: plan.iter().map(Vec::len), join: batch_of };
         Ok(Box::new(Timed { inner, times: &self.times, handed_over: None }))
     }
 }
 
-type Loaded = Option<(Tensor, i64)>;
-
-struct InBatches<S> {
-    pictures: Prefetch<Loaded>,
-    sizes: S,
-}
-
-impl<S: Iterator<Item = usize>> Iterator for InBatches<S> {
-    type Item = Result<Pictures>;
-
-    fn next(&mut self) -> Option<Result<Pictures>> {
-        let size = self.sizes.next()?;
-        Some(batch_of(self.pictures.by_ref().take(size)))
-    }
-}
-
-impl<S> MostAhead for InBatches<S> {
-    fn most_ahead(&self) -> usize {
-        self.pictures.most_ahead()
-    }
-}
-
-// Without what was skipped.
-fn batch_of(pictures: impl Iterator<Item = Result<Loaded>>) -> Result<Pictures> {
-    let loaded: Vec<Loaded> = pictures.collect::<Result<_>>()?;
-    let (pixels, labels): (Vec<Tensor>, Vec<i64>) = loaded.into_iter().flatten().unzip();
+fn batch_of(pictures: Vec<(Tensor, i64)>) -> Result<Pictures> {
+    let (pixels, labels): (Vec<Tensor>, Vec<i64>) = pictures.into_iter().unzip();
     if pixels.is_empty() {
         let expected = "at least 1: no file of the batch could be decoded";
         return Err(Error::parameter("the number of pictures of a batch", 0, expected));
@@ -314,20 +290,28 @@ fn batch_of(pictures: impl Iterator<Item = Result<Loaded>>) -> Result<Pictures> 
     Ok(Pictures { pixels: Tensor::f_stack(&pixels, 0)?, labels: Tensor::f_from_slice(&labels)? })
 }
 
-// The pixels of a file, `u8`, `[crop, crop, 3]`: cut at random with a generator, else in the middle.
-fn prepare(path: &Path, loading: &Loading, rng: Option<ChaCha8Rng>) -> Result<Tensor> {
+/// The pixels of a file, `u8`, `[3, height, width]`: greyscale becomes red, green and blue.
+pub(super) fn decoded(path: &Path) -> Result<Tensor> {
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    // Greyscale becomes red, green and blue here.
-    let decoded = image::load_from_memory(&bytes).map_err(|error| Error::File {
+    image::load_from_memory(&bytes).map_err(|error| Error::File {
         path: path.to_path_buf(),
         problem: format!("cannot be decoded as a picture ({error})"),
         cure: "get the file again, or skip such files by `Undecodable::Skip`".into(),
-    })?;
+    })
+}
+
+/// The same pixels in a square, whatever their shape was.
+pub(super) fn squared(pixels: Tensor, side: i64) -> Result<Tensor> {
+    match pixels.size()[..] {
+        [_, height, width] if height == side && width == side => Ok(pixels),
+        _ => Ok(image::resize(&pixels.f_contiguous()?, side, side)?),
+    }
+}
+
+// The pixels of a file, `u8`, `[crop, crop, 3]`: cut at random with a generator, else in the middle.
+fn prepare(path: &Path, loading: &Loading, rng: Option<ChaCha8Rng>) -> Result<Tensor> {
     let (side, crop) = (loading.resize as i64, loading.crop as i64);
-    let resized = match decoded.size()[..] {
-        [_, height, width] if height == side && width == side => decoded,
-        _ => image::resize(&decoded, side, side)?,
-    };
+    let resized = squared(decoded(path)?, side)?;
     let room = side - crop;
     let (top, left, flip) = match rng {
         None => (room / 2, room / 2, false),

@@ -191,6 +191,29 @@ impl<T, I: Iterator<Item = Result<T>> + MostAhead> Iterator for Timed<'_, I> {
     }
 }
 
+/// The items of a [`Prefetch`] in batches, without those that were left out.
+pub(super) struct InBatches<T, B, S> {
+    pub items: Prefetch<Option<T>>,
+    pub sizes: S,
+    pub join: fn(Vec<T>) -> Result<B>,
+}
+
+impl<T, B, S: Iterator<Item = usize>> Iterator for InBatches<T, B, S> {
+    type Item = Result<B>;
+
+    fn next(&mut self) -> Option<Result<B>> {
+        let size = self.sizes.next()?;
+        let taken: Result<Vec<Option<T>>> = self.items.by_ref().take(size).collect();
+        Some(taken.and_then(|items| (self.join)(items.into_iter().flatten().collect())))
+    }
+}
+
+impl<T, B, S> MostAhead for InBatches<T, B, S> {
+    fn most_ahead(&self) -> usize {
+        self.items.most_ahead()
+    }
+}
+
 /// What knows how far ahead it was.
 pub(super) trait MostAhead {
     fn most_ahead(&self) -> usize;

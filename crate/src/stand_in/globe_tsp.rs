@@ -11,13 +11,13 @@ use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
 use super::StandIn;
-use crate::data::{InstanceSet, write_npy};
+use crate::data::write_npy;
 use crate::record::write_atomically;
 use crate::solver::{TravellingSalesman, solve_batch};
 use crate::{Error, Result};
 
-const FLAGS: &str = "/usr/share/iso-flags-png-320x240";
-const ZONES: &str = "/usr/share/zoneinfo/zone.tab";
+pub(super) const FLAGS: &str = "/usr/share/iso-flags-png-320x240";
+pub(super) const ZONES: &str = "/usr/share/zoneinfo/zone.tab";
 const NAMES: &str = "/usr/share/zoneinfo/iso3166.tab";
 
 const COUNTRIES: usize = 100;
@@ -26,7 +26,7 @@ const EARTH_RADIUS_KM: f64 = 6371.0;
 
 // Flags that differ less than this, in levels of 0 to 255 on average, count as one: nobody could
 // learn where their countries are.
-const LEAST_DIFFERENCE: f64 = 6.0;
+pub(super) const LEAST_DIFFERENCE: f64 = 6.0;
 
 struct Country {
     name: String,
@@ -117,16 +117,16 @@ fn countries(seed: u64) -> Result<Vec<Country>> {
     Ok(countries)
 }
 
-fn read(path: &str) -> Result<String> {
+pub(super) fn read(path: &str) -> Result<String> {
     std::fs::read_to_string(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => missing(path),
         _ => Error::io("read", path)(error),
     })
 }
 
-fn missing(path: &str) -> Error {
+pub(super) fn missing(path: &str) -> Error {
     Error::MissingData {
-        name: format!("{} (stand-in)", InstanceSet::GlobeTsp),
+        name: "flags and places (for stand-ins)".to_owned(),
         folder: path.into(),
         cure:
             "install flags and places: `apt-get install iso-flags-png-320x240 tzdata` (part of the \
@@ -136,13 +136,13 @@ fn missing(path: &str) -> Error {
 }
 
 // Bytes, [20, 40, 3].
-fn flag(path: &Path) -> Result<Tensor> {
+pub(super) fn flag(path: &Path) -> Result<Tensor> {
     let picture = tch::vision::image::load(path)?;
     let small = tch::vision::image::resize(&picture, 40, 20)?;
     Ok(small.f_permute([1, 2, 0])?.f_contiguous()?)
 }
 
-fn difference(a: &Tensor, b: &Tensor) -> f64 {
+pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     (a.to_kind(Kind::Double) - b.to_kind(Kind::Double)).abs().mean(Kind::Double).double_value(&[])
 }
 

@@ -17,11 +17,13 @@ use crate::{Error, Result};
 mod characters;
 mod globe_tsp;
 mod glyphs;
+mod pairs;
 mod reviews;
 mod terrain;
 mod warcraft;
 
 pub use glyphs::Glyphs;
+pub use pairs::PairStandIn;
 pub use reviews::ReviewStandIn;
 pub use terrain::Class;
 
