@@ -31,8 +31,6 @@ def faults(text):
         yield f"{len(text.encode())} bytes, {BYTES} are wanted at most"
     if not text.startswith('{\n "cells": [\n') or not text.endswith("}\n"):
         yield "not written with an indent of 1 and a line break at the end"
-    if r"\u0" in text:
-        yield "letters written as \\u escapes"
     if (book["nbformat"], book["nbformat_minor"]) != (4, 5):
         yield f"format {book['nbformat']}.{book['nbformat_minor']}, not 4.5"
     if metadata.get("kernelspec") != KERNEL or metadata.get("language_info") != LANGUAGE:
