@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether the committed notebooks are tidy: small, free of one machine's traces, all in one form.
 
-    python3 docker/lint_notebooks.py [NOTEBOOK...]
+    python3 docker/checks/lint_notebooks.py [NOTEBOOK...]
 
 Either no cell was executed, or all were, in order and without an error. `lab notebook run --in-place`
 writes what this wants.
@@ -77,7 +77,7 @@ def cell_faults(cell):
 
 
 def main():
-    folder = pathlib.Path(__file__).parent.parent / "notebooks"
+    folder = pathlib.Path(__file__).parents[2] / "notebooks"
     books = [pathlib.Path(name) for name in sys.argv[1:]] or sorted(folder.glob("*.ipynb"))
     wrong = [f"{book.name}: {fault}" for book in books for fault in faults(book.read_text(encoding="utf-8"))]
     print("\n".join(wrong + [f"{len(books)} notebooks, {len(wrong)} faults"]))

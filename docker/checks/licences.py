@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether every crate of the lock file has a licence that this project may be distributed with.
 
-    python3 docker/licences.py          # inside the image: reads `cargo metadata --offline`
+    python3 docker/checks/licences.py          # inside the image: reads `cargo metadata --offline`
 
 Licences are expressions ("MIT OR Apache-2.0", "(MIT OR Apache-2.0) AND Unicode-3.0"): one alternative of
 each has to be allowed. Advisories about crates are not looked up: their database is in the network.

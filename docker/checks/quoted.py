@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether the numbers quoted in documents are those of the results files.
 
-    python3 docker/quoted.py [--root FOLDER]
+    python3 docker/checks/quoted.py [--root FOLDER]
 
 `data/results/quoted.txt` has a section for each document: passages as they stand in it, each with
 the source of its numbers in an indented line.
@@ -229,7 +229,7 @@ def documents(root):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parent.parent)
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).parents[2])
     root = parser.parse_args().root
     wrong, kinds = [], {"=": 0, "by": 0, "given": 0}
     try:

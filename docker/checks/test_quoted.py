@@ -9,7 +9,7 @@ import unittest
 
 import quoted
 
-ROOT = pathlib.Path(__file__).parent.parent
+ROOT = pathlib.Path(__file__).parents[2]
 CSV = "rule,epoch,value\nours,1,0.5\nours,2,0.2345\nother,2,0.0605\n"
 REGISTER = """[README.md]
 from r.csv
@@ -36,7 +36,7 @@ class Folder(unittest.TestCase):
             (root / "data/results/README.md").write_text("")
             (root / quoted.REGISTER).write_text(register)
             (root / "README.md").write_text(document)
-            script = [sys.executable, ROOT / "docker/quoted.py", "--root", root]
+            script = [sys.executable, ROOT / "docker/checks/quoted.py", "--root", root]
             run = subprocess.run(script, capture_output=True, text=True, check=False)
         return run.returncode, run.stdout
 
