@@ -2,7 +2,9 @@
 //!
 //! A solver layer maps costs to the solution of a combinatorial problem,
 //!
-//! y(w) = argmin over y in Y of ⟨w, y⟩,
+//! ```math
+//! y(w) = \operatorname*{arg\,min}_{y \in Y} \; \langle w, y \rangle,
+//! ```
 //!
 //! whose true Jacobian is zero or undefined. The layer therefore sends a *replacement* of the
 //! gradient backward. This crate holds solvers, replacement rules, projections and noise as parts
@@ -25,6 +27,9 @@
 //! solution.dot(&Tensor::from_slice(&[1.0, 0.0, 0.0, 0.0])).backward();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! Pages beside the interface, such as how to add a solver or a rule, what is done where the paper is silent,
+//! and what was measured: [`guide`].
 
 pub mod config;
 pub mod error;
@@ -52,6 +57,7 @@ pub mod cell;
 pub mod check;
 pub mod device;
 pub mod doctor;
+pub mod guide;
 pub mod interrupt;
 pub mod prelude;
 

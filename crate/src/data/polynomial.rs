@@ -9,7 +9,9 @@ use crate::{Error, Result};
 
 /// Features x and costs c that depend on them by a polynomial:
 ///
-/// cⱼ = ((⟨Bⱼ, x⟩/√p + 3)^degree + 1) / 3.5^degree · εⱼ
+/// ```math
+/// c_j = \frac{\big(\langle B_j, x \rangle / \sqrt p + 3\big)^{\text{degree}} + 1}{3.5^{\text{degree}}} \; \varepsilon_j
+/// ```
 ///
 /// with p features x ~ N(0, I), one random 0/1 matrix B per `map`, and ε uniform in 1 ± `noise`. Costs are
 /// positive for even degrees, and around 1. For degree 1 a linear model is right, and wrong the more

@@ -5,6 +5,10 @@ use crate::Result;
 
 /// Blackbox differentiation: dL/dw = (y(w + λ dL/dy) − y(w)) / λ.
 ///
+/// ```math
+/// \frac{\partial L}{\partial w} := \frac{1}{\lambda} \Big[ y\Big(w + \lambda \frac{\partial L}{\partial y}\Big) - y(w) \Big]
+/// ```
+///
 /// The gradient of the piecewise affine interpolation of the loss with width λ (in units of costs
 /// per unit of dL/dy); a rule of thumb is λ ≈ mean|w| / mean|dL/dy|. One further solver call. For
 /// a solver that needs costs >= 0, see [`Solved::interpolate`].

@@ -5,6 +5,10 @@ use crate::Result;
 
 /// The negative identity: dL/dw = −dL/dy, as if the solver were y = −w.
 ///
+/// ```math
+/// \frac{\partial L}{\partial w} := -\frac{\partial L}{\partial y}
+/// ```
+///
 /// Needs no further call of the solver and has no parameter. Meant to be used with a
 /// [`Projection`](super::Projection) that the solution set allows.
 ///

@@ -17,6 +17,10 @@ pub enum ImplicitMleScale {
 
 /// Implicit maximum likelihood estimation (I-MLE): dL/dw = y(w' + λ dL/dy) − y(w'), w' = w − ε.
 ///
+/// ```math
+/// \frac{\partial L}{\partial w} := y\Big(w - \varepsilon + \lambda \frac{\partial L}{\partial y}\Big) - y(w - \varepsilon)
+/// ```
+///
 /// In the paper's terms (θ = −w): MAP(θ + ε) − MAP(θ − λ dL/dy + ε) with *the same* noise in both.
 /// The noise is part of the graph, [`Noise::perturb`](super::Noise::perturb) before the layer, so
 /// the costs this rule sees already carry it. For several samples of the noise per instance use

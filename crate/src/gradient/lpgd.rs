@@ -27,7 +27,9 @@ pub enum LpgdSide {
 /// With a [`regulariser`](Self::with_regulariser) ρ > 0 the moved solutions stay near y* = y(w): in
 /// place of y(w ± τg) stands
 ///
-/// argmin over conv(Y) of ⟨w ± τg, y⟩ + (ρ/2)‖y − y*‖²,
+/// ```math
+/// \operatorname*{arg\,min}_{y \in \operatorname{conv}(Y)} \; \langle w \pm \tau g, y \rangle + \frac{\rho}{2} \lVert y - y^* \rVert^2,
+/// ```
 ///
 /// continuous in g, so that a small g moves it a little. It is found as in
 /// [`RegularisedFrankWolfe`](super::RegularisedFrankWolfe), with costs w ± τg − ρy* and λ = ρ, from

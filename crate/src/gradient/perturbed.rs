@@ -39,8 +39,11 @@ pub enum ControlVariate {
 /// Forward: ȳ = (1/S) Σₛ y(wₛ). Backward, from *the same* samples and with a
 /// [`ControlVariate`] b:
 ///
-/// dL/dw = 1/(Sσ) Σₛ ⟨y(wₛ) − bₛ, g⟩ Zₛ, divided by w where the noise is multiplicative
-/// (∂ ln|w|/∂w = 1/w, so that costs of 0, which never move, are refused).
+/// ```math
+/// \frac{\partial L}{\partial w} = \frac{1}{S \sigma} \sum_{s=1}^{S} \langle y(w_s) - b_s,\, g \rangle \, Z_s,
+/// ```
+///
+/// divided by w where the noise is multiplicative (∂ ln|w|/∂w = 1/w, so that costs of 0, which never move, are refused).
 ///
 /// S solver calls, one more for `Unperturbed`; none backward.
 ///

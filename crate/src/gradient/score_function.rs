@@ -27,7 +27,11 @@ pub enum Baseline {
 /// The score-function estimator (REINFORCE) of the gradient of an expected loss, for losses that need
 /// not be differentiable: E[L(y(w + σZ))], Z ~ N(0, I), by S samples.
 ///
-/// dL/dw = 1/S Σₛ (L(yₛ) − bₛ) Zₛ/σ, where yₛ = y(w + σZₛ) and Zₛ/σ is the score ∂ log N(wₛ; w, σ²I)/∂w.
+/// ```math
+/// \frac{\partial}{\partial w} \mathbb{E}\,L = \frac{1}{S} \sum_{s=1}^{S} \big(L(y_s) - b_s\big) \frac{Z_s}{\sigma},
+/// ```
+///
+/// where yₛ = y(w + σZₛ) and Zₛ/σ is the score ∂ log N(wₛ; w, σ²I)/∂w.
 /// S solver calls, none backward. Where the loss depends on further parameters, their gradient is the
 /// mean over samples of the ordinary one.
 ///

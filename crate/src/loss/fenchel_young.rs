@@ -7,7 +7,11 @@ use crate::gradient::{Perturbed, RegularisedFrankWolfe, Samples, flattened};
 /// The Fenchel-Young loss of a perturbed optimiser, for each instance: shape `[...]` for costs
 /// `[..., n]`, or `[...]` and the solver's [`shape`](crate::solver::Solver::shape).
 ///
-/// ℓ(w; y*) = ⟨w, y*⟩ − (1/S) Σₛ min_y ⟨wₛ, y⟩ for predicted costs w = `predicted`, their S moved
+/// ```math
+/// \ell(w; y^*) = \langle w, y^* \rangle - \frac{1}{S} \sum_{s=1}^{S} \min_{y \in Y} \, \langle w_s, y \rangle
+/// ```
+///
+/// for predicted costs w = `predicted`, their S moved
 /// copies wₛ and the solution y* = `solutions` to be imitated. Its gradient is y* − ȳ(w): the target
 /// minus the mean prediction (with multiplicative noise each y(wₛ) is weighted by its factors). It
 /// is convex, and least where ȳ(w) = y*; its minimum is not 0. S solver calls.
@@ -55,7 +59,10 @@ pub fn fenchel_young_with_noise(
 /// The Fenchel-Young loss of a regularised solver, for each instance: shape `[...]` for costs
 /// `[..., n]`, or `[...]` and the solver's [`shape`](crate::solver::Solver::shape).
 ///
-/// ℓ(w; y*) = ⟨w, y*⟩ + (λ/2)‖y*‖² − min over y in conv(Y) of [⟨w, y⟩ + (λ/2)‖y‖²] >= 0
+/// ```math
+/// \ell(w; y^*) = \langle w, y^* \rangle + \frac{\lambda}{2} \lVert y^* \rVert^2
+///   - \min_{y \in \operatorname{conv}(Y)} \Big[ \langle w, y \rangle + \frac{\lambda}{2} \lVert y \rVert^2 \Big] \; \ge 0
+/// ```
 ///
 /// for predicted costs w = `predicted` and the solution y* = `solutions` to be imitated, a point of
 /// conv(Y). Its gradient is y* − ŷ(w), ŷ the layer's forward pass. It is convex, at least

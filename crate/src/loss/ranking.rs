@@ -58,8 +58,11 @@ pub fn pairwise_ranking(
 /// predicted costs, in nats, for each instance: shape `[...]` for costs `[..., n]`, or `[...]` and the
 /// shape of a solution.
 ///
-/// ℓ(w; c) = −Σₛ pₛ(c) ln pₛ(w) with p(w) = softmaxₛ(−⟨w, yₛ⟩/τ) over the pool, for predicted costs w =
-/// `predicted`, true costs c = `costs` and τ = `temperature` (in units of costs). Convex in w; its
+/// ```math
+/// \ell(w; c) = -\sum_s p_s(c) \ln p_s(w), \qquad p_s(w) = \frac{\exp(-\langle w, y_s \rangle / \tau)}{\sum_t \exp(-\langle w, y_t \rangle / \tau)}
+/// ```
+///
+/// over the pool, for predicted costs w = `predicted`, true costs c = `costs` and τ = `temperature` (in units of costs). Convex in w; its
 /// least value is the entropy of p(c), at w = c for one. No solver call.
 ///
 /// The authors' code divides by the size of the pool. PyEPO 2.2.7 has the sum, as here, at τ = 1, and

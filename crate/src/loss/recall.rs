@@ -19,7 +19,11 @@ pub enum RecallWeight {
 
 /// The recall loss of a ranking, for each query: shape `[...]` for ranks `[..., n]`.
 ///
-/// ℓ = mean over the relevant items i of weight(rkᵢ − rkᵢ⁺), where rk are the `ranks` of a
+/// ```math
+/// \ell = \frac{1}{|R|} \sum_{i \in R} \operatorname{weight}\big(\mathrm{rk}_i - \mathrm{rk}_i^+\big)
+/// ```
+///
+/// over the relevant items R, where rk are the `ranks` of a
 /// [`Ranking`](crate::solver::Ranking) layer, 1 for the best, and rk⁺ the ranks among the relevant
 /// items alone, taken as constants: rkᵢ − rkᵢ⁺ is the number of irrelevant items before i. `relevant`
 /// is 0/1 (or bool) of the same shape. 0 where all relevant items come first, and for a query without

@@ -8,7 +8,11 @@ use crate::solver::Solver;
 /// SPO+, the convex upper bound of the regret, for each instance: shape `[...]` for costs `[..., n]`,
 /// or `[...]` and the solver's [`shape`](Solver::shape).
 ///
-/// ℓ(w; c) = −min_y ⟨2w − c, y⟩ + 2⟨w, y*⟩ − ⟨c, y*⟩ >= 0 for predicted costs w = `predicted`, true
+/// ```math
+/// \ell(w; c) = -\min_{y \in Y} \, \langle 2w - c, y \rangle + 2 \langle w, y^* \rangle - \langle c, y^* \rangle \; \ge 0
+/// ```
+///
+/// for predicted costs w = `predicted`, true
 /// costs c = `costs` and y* = y(c) = `solutions`; 0 where w = c. Its subgradient is
 /// 2(y* − y(2w − c)). One solver call. A solver that needs costs >= 0 refuses a 2w − c below 0 with
 /// the index: keep w above c/2, or choose a solver without that domain.

@@ -9,6 +9,10 @@ use crate::gradient::{bridge, check_positive, host_values, tensor_like};
 /// Soft ranks: argmin over the permutahedron of ⟨w, π⟩ + (ε/2)‖π‖², the projection of −w/ε onto the
 /// convex hull of the permutations of 1, ..., n.
 ///
+/// ```math
+/// \operatorname*{arg\,min}_{\pi \in \operatorname{conv}(\text{permutations of } 1, \dots, n)} \; \langle w, \pi \rangle + \frac{\varepsilon}{2} \lVert \pi \rVert^2
+/// ```
+///
 /// The regularised [`Ranking`](crate::solver::Ranking), with its convention: ranks of *scores*, the
 /// largest of which has rank 1, come from passing the scores as they are. ε is in units of costs
 /// per rank: as ε → 0 the value is the ranks, exactly so where all |wᵢ − wⱼ| >= ε, and as ε → ∞ it

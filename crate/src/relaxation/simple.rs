@@ -10,7 +10,9 @@ use crate::gradient::{bridge, fill, host_values, tensor_like};
 ///
 /// Forward: a sample, 0/1 with k ones. Backward, as if the layer's value were its mean μ(w):
 ///
-/// dL/dw = (∂μ/∂w)ᵀ g = −Cov(y) g.
+/// ```math
+/// \frac{\partial L}{\partial w} := \Big(\frac{\partial \mu}{\partial w}\Big)^{\!\top} g = -\operatorname{Cov}(y)\, g.
+/// ```
 ///
 /// Both come from a dynamic programme over the number of entries still to choose, in logarithms and
 /// float64: O(nk) time and memory per instance, forward and backward. w has no unit: divide costs

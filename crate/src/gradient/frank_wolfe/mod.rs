@@ -19,6 +19,10 @@ use face::Face;
 /// The regularised solver as a layer: ŷ(w) = argmin over conv(Y) of ⟨w, y⟩ + (λ/2)‖y‖², the
 /// Euclidean projection of −w/λ onto the convex hull of the solutions, with its exact Jacobian.
 ///
+/// ```math
+/// \hat y(w) = \operatorname*{arg\,min}_{y \in \operatorname{conv}(Y)} \; \langle w, y \rangle + \frac{\lambda}{2} \lVert y \rVert^2
+/// ```
+///
 /// Forward, by the linear solver alone: the solution of the current gradient w + λy joins a set of
 /// vertices, and weights of the set are corrected to the minimum over its hull (Wolfe's method;
 /// Frank-Wolfe, fully corrective). It ends, after finitely many calls, where the duality gap δ =
