@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""JupyterLab in a real browser: Run All with a live bar and curve, an interrupt, and on.
+"""JupyterLab in a real browser: the start page and the library's pages, Run All with a live bar and
+curve, an interrupt, and on. Nothing is asked of another server.
 
     test_lab.py ADDRESS TOKEN NOTEBOOK FOLDER
 
@@ -33,6 +34,9 @@ def main(address, token, notebook, folder):
         browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         page.set_default_timeout(120_000)
+        elsewhere = []
+        page.on("request", lambda request: request.url.startswith((address, "data:", "blob:", address.replace("http", "ws")))
+                or elsewhere.append(request.url))
 
         def shot(name):
             page.screenshot(path=folder / f"{name}.png")
@@ -45,6 +49,17 @@ def main(address, token, notebook, folder):
         def choose(menu, entry):
             page.click(f"text={menu} >> nth=0")
             page.click(f"li[role=menuitem]:has-text('{entry}') >> visible=true >> nth=0")
+
+        page.goto(f"{address}/lab?token={token}&reset")
+        page.wait_for_selector(".sg-card")
+        shot("0-start")
+        choose("File", "New Launcher")
+        page.click(".jp-LauncherCard:has-text('Docs')")
+        page.frame_locator("iframe").locator(".katex").first.wait_for(state="attached")
+        shot("0-docs")
+        page.click(".lm-TabBar-tab:has-text('Start')")
+        page.click(f".sg-card[data-path='{notebook}']")
+        page.wait_for_selector(IDLE)
 
         page.goto(f"{address}/lab/tree/{notebook}?token={token}&reset")
         page.wait_for_selector(IDLE)
@@ -92,6 +107,7 @@ def main(address, token, notebook, folder):
         page.keyboard.press("Shift+Enter")
         page.wait_for_selector("text=/reached 7 with \\d+ rows/")
         shot("7-goes-on")
+        assert not elsewhere, f"asked of another server: {elsewhere}"
         browser.close()
     print("the lab works in a browser")
 
