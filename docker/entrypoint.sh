@@ -75,6 +75,8 @@ cross-check)
 bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
 bench-warcraft) current && exec python3 /lab/docker/bench_warcraft.py "${@:2}" ;;
 bench-recall) cargo_ready && exec python3 /lab/docker/bench_recall.py "${@:2}" ;;
+docs) exec /lab/docker/docs/make.sh "${@:2}" ;;
+export) exec /opt/jupyter/bin/python /lab/docker/export.py "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
 doctor | data | notebook | solve) current && exec solvergrad "$@" ;;
 *) exec "$@" ;;

@@ -65,18 +65,27 @@ notebooks() {
   done
 }
 
-# Programs know where Rust's own library and libstack.so are; documentation examples do not.
+# What the compiler says, what documents quote, the form of notebooks, the licences of crates.
+lints() {
+  mold -run cargo --offline clippy --quiet -p solvergrad -p stack --all-targets -- -D warnings || return 1
+  python3 -m unittest discover --start-directory docker/checks || return 1
+  python3 docker/checks/quoted.py && python3 docker/checks/lint_notebooks.py && python3 docker/checks/licences.py
+}
+
+# Programs know where Rust's own library and libstack.so are; documentation examples, which are among
+# the tests, do not.
 library() {
   LD_LIBRARY_PATH=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug/deps:$(rustc --print target-libdir):$LD_LIBRARY_PATH \
-    mold -run cargo --offline test --quiet -p solvergrad
+    mold -run cargo --offline test --quiet -p solvergrad && python3 docker/checks/readme_examples.py
 }
 
 /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
 
 wanted=("$@")
 step format cargo fmt --all --check
-step lints mold -run cargo --offline clippy --quiet -p solvergrad -p stack --all-targets -- -D warnings
+step lints lints
 step library library
+step docs docker/docs/make.sh "$scratch/docs"
 step doctor solvergrad doctor
 step programs programs
 step conformance python docker/test_conformance.py
