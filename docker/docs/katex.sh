@@ -12,4 +12,4 @@ cp usr/share/javascript/katex/{katex.js,contrib/auto-render.js} "$folder/"
 cp usr/share/javascript/katex/katex.min.css "$folder/katex.css"
 cp usr/share/fonts/truetype/katex/*.woff2 "$folder/fonts/"
 cp usr/share/doc/libjs-katex/copyright "$folder/"
-rm -rf "$unpacked" /var/lib/apt/lists/*
+rm -rf "$unpacked" /var/lib/apt/lists/* /var/cache/apt/*.bin
