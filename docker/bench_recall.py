@@ -4,11 +4,11 @@
     docker compose run --rm lab bench-recall --peer FOLDER [--rounds N]
 
 FOLDER is a checkout of github.com/martius-lab/blackbox-backprop, within the container (data/ is
-mounted), which is no package of PyPI. The same scores, relevance, margin and weight (loglog), the same
-libtorch, one thread for each, which alternate; loss and norm of the gradient have to agree. A sample is
-the mean of some steps, a measurement the median of 20 samples, the table holds medians over the rounds.
-Ours is `lab bench "recall loss"`. The first run installs PyTorch (with PyEPO, 5.4 GB) in
-$SOLVERGRAD_PEERS, or /var/tmp/solvergrad-peers.
+mounted): pip finds no package of that name (November 2026). The same scores, relevance, margin and
+weight (loglog), the same libtorch, one thread for each, which alternate; loss and norm of the gradient
+have to agree. A sample is the mean of some steps, a measurement the median of 20 samples, the table
+holds medians over the rounds. Ours is `lab bench "recall loss"`. The first run installs PyTorch (with
+PyEPO, 5.4 GB) in $SOLVERGRAD_PEERS, or /var/tmp/solvergrad-peers.
 """
 import argparse
 import csv

@@ -97,6 +97,42 @@ fn greyscale_becomes_red_green_and_blue() {
 }
 
 #[test]
+fn jpeg_files_are_decoded_in_colour_and_in_grey() {
+    // Written by libjpeg at quality 85, 12 x 12: red 20x, green 20y, blue 10(x + y), with colour at half
+    // the resolution; and 10(x + y) in grey, progressive.
+    let files: [(&[u8], bool); 2] = [
+        (include_bytes!("pictures/colour.jpg"), false),
+        (include_bytes!("pictures/grey.jpg"), true),
+    ];
+    for (encoded, grey) in files {
+        let folder = written();
+        let index = folder.path().join("images.txt");
+        let listed = fs::read_to_string(&index).unwrap().replace("1 1.png\n", "1 1.jpg\n");
+        fs::write(&index, listed).unwrap();
+        fs::write(folder.path().join("images/1.jpg"), encoded).unwrap();
+        let train = Cub::load(folder.path()).unwrap().train;
+        assert!(train.paths[0].ends_with("images/1.jpg"));
+        let read = train.in_order(Loading { crop: 12, ..SMALL }).unwrap().select(&[0]).unwrap();
+        assert_eq!(read.pixels.size(), [1, 12, 12, 3]);
+        let errors: Vec<i32> = bytes(&read.pixels)
+            .into_iter()
+            .zip(0..)
+            .map(|(value, at)| {
+                let (x, y) = (at / 3 % 12, at / 36);
+                let true_value = match at % 3 {
+                    0 if !grey => 20 * x,
+                    1 if !grey => 20 * y,
+                    _ => 10 * (x + y),
+                };
+                (i32::from(value) - true_value).abs()
+            })
+            .collect();
+        let (most, sum) = (errors.iter().max().unwrap(), errors.iter().sum::<i32>());
+        assert!(*most <= 20 && sum <= 4 * 432, "off by up to {most}, {sum} in all");
+    }
+}
+
+#[test]
 fn index_files_that_are_not_right_are_named_with_the_line() {
     for (file, content, words) in [
         ("classes.txt", "1 a\nb\n", "line 2"),
