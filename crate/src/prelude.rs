@@ -4,9 +4,9 @@ pub use crate::config::Overrides;
 pub use crate::data::{
     AnnotatedReviews, Aspect, Batches, BeerAdvocate, Channels, Countries, Cub, Dataset, GlobeTsp,
     ImageSet, Images, InstanceSet, Items, KeypointChoice, KeypointPair, KeypointPairs,
-    KeypointPictures, LeftOut, Loading, Maps, PairBatches, PairLoading, PictureBatches, PictureFiles,
-    Pictures, Reviews, SPair71k, Tours, Undecodable, VocKeypoints, Vocabulary, Warcraft, Whole,
-    data_folder, output_folder,
+    KeypointPictures, LeftOut, Loading, Maps, PairBatches, PairLoading, PictureBatches,
+    PictureFiles, Pictures, Reviews, SPair71k, Tours, Undecodable, VocKeypoints, Vocabulary,
+    Warcraft, Whole, data_folder, output_folder,
 };
 pub use crate::device::device;
 pub use crate::display::{

@@ -281,7 +281,11 @@ fn nothing_is_left_of_an_archive_of_pairs_that_is_wrong() -> Outcome {
         (answer("200 OK", size, &body), SPair71k::ARCHIVE_SIZE, "expected 226961117"),
         (answer("200 OK", half.len(), half), size as u64, "bytes; expected"),
         (answer("200 OK", size, half), size as u64, "broke after"),
-        (answer("200 OK", part.len(), &part), part.len() as u64, "no SPair-71k/Layout/large/test.txt"),
+        (
+            answer("200 OK", part.len(), &part),
+            part.len() as u64,
+            "no SPair-71k/Layout/large/test.txt",
+        ),
         (answer("404 Not Found", 4, b"none"), size as u64, "404 Not Found"),
     ] {
         let folder = tempdir()?;

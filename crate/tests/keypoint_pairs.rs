@@ -19,8 +19,7 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
 
 /// 20 x 10 pixels, each of its own colour.
 fn picture(number: usize) -> Tensor {
-    let bytes: Vec<u8> =
-        (0..3 * 10 * 20).map(|at| ((at * 5 + number * 37) % 256) as u8).collect();
+    let bytes: Vec<u8> = (0..3 * 10 * 20).map(|at| ((at * 5 + number * 37) % 256) as u8).collect();
     Tensor::from_slice(&bytes).view([3, 10, 20])
 }
 
@@ -117,7 +116,10 @@ fn common_keypoints_are_scaled_along_and_shuffled_with_their_truth() {
         // 20 columns and 10 rows became 40 and 40.
         let [first, second] = [places(&pair, 0), places(&pair, 1)];
         assert_eq!([first["0"], first["3"], first["12"]], [[2.0, 8.0], [9.0, 24.0], [40.0, 40.0]]);
-        assert_eq!([second["0"], second["3"], second["12"]], [[22.0, 8.0], [28.0, 24.0], [0.0, 0.0]]);
+        assert_eq!(
+            [second["0"], second["3"], second["12"]],
+            [[22.0, 8.0], [28.0, 24.0], [0.0, 0.0]]
+        );
         let matrix = pair.truth_matrix().unwrap();
         assert_eq!(matrix.size(), [3, 3]);
         for axis in [0i64, 1] {
@@ -147,7 +149,8 @@ fn common_keypoints_are_scaled_along_and_shuffled_with_their_truth() {
         content["trg_imsize"] = json!([20, 20, 3]);
     });
     assert!(path.is_file());
-    let one = SPair71k::pair(folder.path(), "trn", &line("cow", 0), KeypointChoice::Common).unwrap();
+    let one =
+        SPair71k::pair(folder.path(), "trn", &line("cow", 0), KeypointChoice::Common).unwrap();
     let pair = &one.in_order(PairLoading { side: 20, ..SMALL }).unwrap().select(&[0]).unwrap()[0];
     assert_eq!(bytes(&pair.pictures[1]), bytes(&pixels.permute([1, 2, 0])));
     let stacked = KeypointPair::stacked(std::slice::from_ref(pair)).unwrap();
@@ -330,7 +333,8 @@ fn keypoints_outside_and_pairs_with_too_few_are_left_out_with_a_count() {
         (1, "has 2 keypoints outside"),
         (2, "fewer than 2 common keypoints"),
     ] {
-        let named = SPair71k::pair(folder.path(), "trn", &line("cow", number), KeypointChoice::Common);
+        let named =
+            SPair71k::pair(folder.path(), "trn", &line("cow", number), KeypointChoice::Common);
         let error = named.unwrap_err().to_string();
         assert!(error.contains(words) && error.contains(&line("cow", number)), "{error}");
     }

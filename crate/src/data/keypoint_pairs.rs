@@ -179,9 +179,8 @@ impl KeypointPairs {
         seed: u64,
     ) -> Result<KeypointPair, (usize, Error)> {
         let Described { category, pictures, keypoints } = &self.pairs[item];
-        let shown = |picture: usize| {
-            self.pictures[picture].pixels(side).map_err(|error| (picture, error))
-        };
+        let shown =
+            |picture: usize| self.pictures[picture].pixels(side).map_err(|error| (picture, error));
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let keypoints = keypoints.each_ref().map(|keypoints| {
             let mut keypoints = keypoints.clone();

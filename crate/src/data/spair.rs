@@ -266,12 +266,16 @@ impl<'a> Reader<'a> {
             {
                 // The pair's own word has precedence over that of the picture.
                 let visible = self.visible.get(&shot.path).map_or(&[][..], |visible| visible);
-                let more = visible.iter().filter(|(id, _)| own.iter().all(|(known, _)| known != id));
+                let more =
+                    visible.iter().filter(|(id, _)| own.iter().all(|(known, _)| known != id));
                 for (id, place) in own.iter().chain(more) {
                     let name = self.names.number(id);
                     let Ok(name) = u16::try_from(name) else {
                         let path = self.annotation(listed);
-                        return Err(wrong(&path, format!("has keypoint {id:?}, one name too many")));
+                        return Err(wrong(
+                            &path,
+                            format!("has keypoint {id:?}, one name too many"),
+                        ));
                     };
                     all.push(Keypoint { name, place: *place });
                 }

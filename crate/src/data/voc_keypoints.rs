@@ -44,7 +44,8 @@ impl VocKeypoints {
     /// Name on the command line and in configurations.
     pub const NAME: &str = "voc-keypoints";
     /// Where the pictures are published.
-    pub const PICTURES: &str = "http://host.robots.ox.ac.uk/pascal/VOC/voc2011/VOCtrainval_25-May-2011.tar";
+    pub const PICTURES: &str =
+        "http://host.robots.ox.ac.uk/pascal/VOC/voc2011/VOCtrainval_25-May-2011.tar";
     /// Where the keypoints are published.
     pub const KEYPOINTS: &str = "https://www2.eecs.berkeley.edu/Research/Projects/CS/vision/shape/poselets/voc2011_keypoints_Feb2012.tgz";
     /// Where the split is published, as `voc2011_pairs.npz`.
@@ -198,7 +199,8 @@ impl KeypointPictures {
                         return None;
                     }
                     let chance = index::sample(&mut rng, members.len(), 2);
-                    let (mut first, mut second) = (members[chance.index(0)], members[chance.index(1)]);
+                    let (mut first, mut second) =
+                        (members[chance.index(0)], members[chance.index(1)]);
                     // A sample of two is not in a random order.
                     if rng.random() {
                         (first, second) = (second, first);

@@ -103,7 +103,7 @@ pub(super) fn marked_keypoints(place: &Place, listed: &Listed) -> Result<Option<
 fn covering(from: f64, to: f64, length: usize) -> Option<[usize; 2]> {
     let (first, end) = (from.floor().max(0.0), to.ceil().min(length as f64));
     // A NaN is not less.
-    (from < to && end - first >= 1.0).then(|| [first as usize, (end - first) as usize])
+    (from < to && end - first >= 1.0).then_some([first as usize, (end - first) as usize])
 }
 
 fn read(path: &Path, listed: &Listed) -> Result<String> {

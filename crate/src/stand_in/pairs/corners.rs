@@ -36,9 +36,7 @@ pub(super) fn corners(
     let mut chosen: Vec<[f32; 2]> = Vec::new();
     for (_, x, y) in peaks {
         let place = [x as f32 + 0.5, y as f32 + 0.5];
-        let far = |other: &[f32; 2]| {
-            (place[0] - other[0]).hypot(place[1] - other[1]) >= distance
-        };
+        let far = |other: &[f32; 2]| (place[0] - other[0]).hypot(place[1] - other[1]) >= distance;
         if chosen.len() < most && chosen.iter().all(far) {
             chosen.push(place);
         }
@@ -47,27 +45,27 @@ pub(super) fn corners(
 }
 
 fn strengths(channels: &[Vec<f32>], width: usize, height: usize) -> Vec<f32> {
-    let mut tensor = [const { Vec::new() }; 3].map(|mut entries: Vec<f32>| {
-        entries.resize(width * height, 0.0);
-        entries
-    });
+    let mut tensor = vec![[0.0; 3]; width * height];
     for channel in channels {
         let at = |x: isize, y: isize| {
             let [x, y] = [x.clamp(0, width as isize - 1), y.clamp(0, height as isize - 1)];
             channel[y as usize * width + x as usize]
         };
-        for place in 0..width * height {
+        for (place, entries) in tensor.iter_mut().enumerate() {
             let [x, y] = [(place % width) as isize, (place / width) as isize];
             let across = |y| at(x + 1, y) - at(x - 1, y);
             let down = |x| at(x, y + 1) - at(x, y - 1);
             let dx = (across(y - 1) + 2.0 * across(y) + across(y + 1)) / 8.0;
             let dy = (down(x - 1) + 2.0 * down(x) + down(x + 1)) / 8.0;
-            tensor[0][place] += dx * dx;
-            tensor[1][place] += dx * dy;
-            tensor[2][place] += dy * dy;
+            entries[0] += dx * dx;
+            entries[1] += dx * dy;
+            entries[2] += dy * dy;
         }
     }
-    let [xx, xy, yy] = tensor.map(|entries| smoothed(&smoothed(&entries, width, true), width, false));
+    let [xx, xy, yy] = [0, 1, 2].map(|entry| {
+        let values: Vec<f32> = tensor.iter().map(|entries| entries[entry]).collect();
+        smoothed(&smoothed(&values, width, true), width, false)
+    });
     let smaller = |place: usize| {
         let (mean, half) = ((xx[place] + yy[place]) / 2.0, (xx[place] - yy[place]) / 2.0);
         (mean - half.hypot(xy[place])).max(0.0)
@@ -80,11 +78,12 @@ fn smoothed(values: &[f32], width: usize, rows: bool) -> Vec<f32> {
     let height = values.len() / width;
     let value = |place: usize| {
         let (x, y) = ((place % width) as isize, (place / width) as isize);
-        let weighted = [1.0, 4.0, 6.0, 4.0, 1.0].into_iter().zip(-2isize..=2).map(|(weight, step)| {
-            let (x, y) = if rows { (x + step, y) } else { (x, y + step) };
-            let [x, y] = [x.clamp(0, width as isize - 1), y.clamp(0, height as isize - 1)];
-            weight * values[y as usize * width + x as usize]
-        });
+        let weighted =
+            [1.0, 4.0, 6.0, 4.0, 1.0].into_iter().zip(-2isize..=2).map(|(weight, step)| {
+                let (x, y) = if rows { (x + step, y) } else { (x, y + step) };
+                let [x, y] = [x.clamp(0, width as isize - 1), y.clamp(0, height as isize - 1)];
+                weight * values[y as usize * width + x as usize]
+            });
         weighted.sum::<f32>() / 16.0
     };
     (0..values.len()).map(value).collect()

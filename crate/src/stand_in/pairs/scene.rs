@@ -35,7 +35,8 @@ pub(super) struct Scene {
 struct Patch {
     centre: [f64; 2],
     half: [f64; 2],
-    angle: f64,
+    // Sine and cosine of the angle.
+    turn: (f64, f64),
     round: bool,
     colour: [f32; 3],
 }
@@ -45,7 +46,7 @@ impl Patch {
         Self {
             centre: [(); 2].map(|()| rng.random_range(0.0..side)),
             half: [(); 2].map(|()| 0.5 * side * rng.random_range(sizes.clone())),
-            angle: rng.random_range(0.0..std::f64::consts::PI),
+            turn: rng.random_range(0.0..std::f64::consts::PI).sin_cos(),
             round: rng.random(),
             colour: rng.random(),
         }
@@ -53,7 +54,7 @@ impl Patch {
 
     fn covers(&self, place: [f64; 2]) -> bool {
         let [x, y] = [place[0] - self.centre[0], place[1] - self.centre[1]];
-        let (sine, cosine) = self.angle.sin_cos();
+        let (sine, cosine) = self.turn;
         let along = (cosine * x + sine * y) / self.half[0];
         let across = (cosine * y - sine * x) / self.half[1];
         match self.round {
@@ -103,7 +104,7 @@ pub(super) fn draw(
     let warp = Warp::draw(size, LENGTH * size, 0.08 * size, rng);
     let covered = paste(thing, &warp, &Light::draw(thing, rng), side, &mut canvas);
     let before: Vec<Patch> =
-        (0..rng.random_range(0..=2)).map(|_| Patch::draw(size, 0.12..0.3, rng)).collect();
+        (0..rng.random_range(1..=3)).map(|_| Patch::draw(size, 0.12..0.3, rng)).collect();
     for patch in &before {
         fill(patch, side, &mut canvas);
     }
@@ -161,8 +162,12 @@ fn ground(side: usize, rng: &mut ChaCha8Rng) -> Canvas {
 const WITHIN: [[f64; 2]; 4] = [[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]];
 
 fn fill(patch: &Patch, side: usize, canvas: &mut Canvas) {
+    let reach = patch.half[0].hypot(patch.half[1]) + 2.0;
     for (at, colour) in canvas.iter_mut().enumerate() {
         let [x, y] = [(at % side) as f64, (at / side) as f64];
+        if (x - patch.centre[0]).hypot(y - patch.centre[1]) > reach {
+            continue;
+        }
         let covered = WITHIN.iter().filter(|within| patch.covers([x + within[0], y + within[1]]));
         mix(colour, patch.colour, covered.count() as f32 / 4.0);
     }

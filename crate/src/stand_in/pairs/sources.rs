@@ -1,17 +1,17 @@
 //! Things to be drawn: articles of clothing and flags, with their corners.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use tch::Tensor;
+use rayon::prelude::*;
 use tch::vision::image;
 
 use super::corners::corners;
 use crate::data::{ImageSet, read_idx};
 use crate::gradient::derive_seed;
-use crate::stand_in::globe_tsp::{FLAGS, LEAST_DIFFERENCE, ZONES, difference, flag, missing, read};
+use crate::stand_in::globe_tsp::{FLAGS, LEAST_DIFFERENCE, ZONES, missing, read};
 use crate::{Error, Result};
 
 /// The longer side of a thing, in pixels of its own.
@@ -21,11 +21,11 @@ const LONGER: usize = 56;
 const MARGIN: usize = 4;
 
 /// Of a keypoint to a stronger one, in pixels of the thing.
-const DISTANCE: f32 = 6.0;
+const DISTANCE: f32 = 7.0;
 
 /// Keypoints of a thing.
 const FEWEST: usize = 6;
-const MOST: usize = 14;
+const MOST: usize = 12;
 
 /// What is darker than this, of 255, and beyond the outline is no part of an article.
 const DARK: u8 = 14;
@@ -146,7 +146,8 @@ impl Sources {
         let held_out = train_labels.bytes.len() - train_labels.bytes.len() / 10;
         let mut members = [(); 3].map(|()| vec![Vec::new(); CLOTHES.len() + REGIONS.len()]);
         for (place, label) in train_labels.bytes.iter().enumerate() {
-            members[usize::from(place >= held_out)][usize::from(*label) % CLOTHES.len()].push(place);
+            members[usize::from(place >= held_out)][usize::from(*label) % CLOTHES.len()]
+                .push(place);
         }
         for (place, label) in test_labels.bytes.iter().enumerate() {
             members[2][usize::from(*label) % CLOTHES.len()].push(place);
@@ -157,7 +158,9 @@ impl Sources {
             let seed = derive_seed(&[seed, region as u64]);
             own.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
             let (first, second) = (own.len() * 60 / 100, own.len() * 75 / 100);
-            for (part, own) in [&own[..first], &own[first..second], &own[second..]].iter().enumerate() {
+            for (part, own) in
+                [&own[..first], &own[first..second], &own[second..]].iter().enumerate()
+            {
                 members[part][CLOTHES.len() + region] = own.to_vec();
             }
         }
@@ -222,7 +225,7 @@ fn article(pixels: &[u8]) -> Thing {
 // The flags of which no other is like, and the region of each.
 fn flags() -> Result<(Vec<Thing>, Vec<usize>)> {
     let zones = read(ZONES)?;
-    let (mut flags, mut regions, mut known) = (Vec::new(), Vec::new(), Vec::<Tensor>::new());
+    let mut listed: Vec<(PathBuf, usize)> = Vec::new();
     let mut last = "";
     for line in zones.lines().filter(|line| !line.starts_with('#')) {
         let mut fields = line.split('\t');
@@ -230,24 +233,37 @@ fn flags() -> Result<(Vec<Thing>, Vec<usize>)> {
         let start = zone.split('/').next().unwrap_or_default();
         let region = REGIONS.iter().position(|(_, starts)| starts.contains(&start));
         let path = Path::new(FLAGS).join(format!("{}.png", code.to_lowercase()));
-        let (Some(region), true) = (region, code != last && path.is_file()) else { continue };
-        last = code;
-        let small = flag(&path)?;
-        if known.iter().all(|other| difference(other, &small) >= LEAST_DIFFERENCE) {
-            known.push(small);
-            flags.push(cloth(&path)?);
+        if let (Some(region), true) = (region, code != last && path.is_file()) {
+            last = code;
+            listed.push((path, region));
+        }
+    }
+    let drawn: Vec<Result<Thing>> = listed.par_iter().map(|(path, _)| cloth(path)).collect();
+    let (mut flags, mut regions) = (Vec::<Thing>::new(), Vec::new());
+    for (flag, (_, region)) in drawn.into_iter().zip(listed) {
+        let flag = flag?;
+        if flags.iter().all(|other| difference(other, &flag) >= LEAST_DIFFERENCE) {
+            flags.push(flag);
             regions.push(region);
         }
     }
     Ok((flags, regions))
 }
 
+// In levels of 0 to 255 on average.
+fn difference(one: &Thing, other: &Thing) -> f64 {
+    let (one, other) = (one.colour.as_flattened(), other.colour.as_flattened());
+    let sum: f32 = one.iter().zip(other).map(|(a, b)| (a - b).abs()).sum();
+    255.0 * f64::from(sum) / one.len() as f64
+}
+
 fn cloth(path: &Path) -> Result<Thing> {
     let (width, height) = (LONGER, LONGER * 3 / 4);
     let small = image::resize(&image::load(path)?, width as i64, height as i64)?;
     let bytes = Vec::<u8>::try_from(&small.f_permute([1, 2, 0])?.f_contiguous()?.f_view([-1])?)?;
-    let colour = bytes.chunks_exact(3).map(|pixel| [0, 1, 2].map(|at| f32::from(pixel[at]) / 255.0));
-    Ok(Thing { width, height, colour: colour.collect(), cover: vec![1.0; width * height], grey: false })
+    let (pixels, _) = bytes.as_chunks::<3>();
+    let colour = pixels.iter().map(|pixel| pixel.map(|part| f32::from(part) / 255.0)).collect();
+    Ok(Thing { width, height, colour, cover: vec![1.0; width * height], grey: false })
 }
 
 #[cfg(test)]

@@ -11,6 +11,9 @@ const POINTS: usize = GRID * GRID;
 /// How far from the middle of a thing its bending is controlled; a thing itself ends at 0.5.
 const REACH: f64 = 0.55;
 
+/// Where not even the greatest displacement leads to the thing.
+const FAR: f64 = 1.0;
+
 /// Deviation of the displacement of a control point, in units of the longer side of the thing.
 const BENDING: f64 = 0.05;
 
@@ -62,6 +65,10 @@ impl Warp {
         let [x, y] = [picture[0] - self.centre[0], picture[1] - self.centre[1]];
         let determinant = a * d - b * c;
         let v = [(d * x - b * y) / determinant, (a * y - c * x) / determinant];
+        // Far from the thing nothing is shown of it, however it is bent.
+        if v[0].abs().max(v[1].abs()) > FAR {
+            return v;
+        }
         let bent = self.displacement(v);
         [v[0] + bent[0], v[1] + bent[1]]
     }
@@ -120,8 +127,7 @@ impl Warp {
 }
 
 fn control(point: usize) -> [f64; 2] {
-    [point % GRID, point / GRID]
-        .map(|place| REACH * (2.0 * place as f64 / (GRID - 1) as f64 - 1.0))
+    [point % GRID, point / GRID].map(|place| REACH * (2.0 * place as f64 / (GRID - 1) as f64 - 1.0))
 }
 
 // r² ln r for each control point; 1, x, y.
@@ -149,9 +155,10 @@ fn bending(rng: &mut ChaCha8Rng) -> [[f64; 2]; POINTS + 3] {
         }
     }
     // The radial parts carry nothing that 1, x and y can.
-    for point in 0..POINTS {
-        for function in POINTS..SIZE {
-            rows[function][point] = rows[point][function];
+    let (radial, others) = rows.split_at_mut(POINTS);
+    for (function, row) in others.iter_mut().enumerate() {
+        for (entry, of_point) in row.iter_mut().zip(&*radial) {
+            *entry = of_point[POINTS + function];
         }
     }
     solve(rows)
