@@ -28,7 +28,7 @@ of symbols ("α = 0.2") are left out.
 In an expression `only(column, **where)` is the number in the one row whose columns have these
 values, and `numbers(column, **where)` are all of them, in the order of the file; `column` is "value"
 where it is not named, `file="NAME.csv"` another file than `from`'s, and a list of values any of these.
-`median`, `mean`, `min`, `max` are the usual ones, and `spaced` writes 60038 as "60 038". It may go on
+`median`, `mean`, `min`, `max` are the usual ones, `deviation` is the sample's, and `spaced` writes 60038 as "60 038". It may go on
 in further lines. Halves are rounded away from zero.
 """
 import argparse
@@ -116,7 +116,7 @@ class Results:
             return found[0]
 
         names = {"numbers": numbers, "only": only, "median": statistics.median,
-                 "mean": statistics.fmean, "min": min, "max": max, "__builtins__": {},
+                 "mean": statistics.fmean, "deviation": statistics.stdev, "min": min, "max": max, "__builtins__": {},
                  "spaced": lambda value: f"{value:,.0f}".replace(",", " ")}
         try:
             values = eval(expression, names)  # An expression of this repository, in its own test.

@@ -136,13 +136,13 @@ pub(super) fn missing(path: &str) -> Error {
 }
 
 // Bytes, [20, 40, 3].
-fn flag(path: &Path) -> Result<Tensor> {
+pub(super) fn flag(path: &Path) -> Result<Tensor> {
     let picture = tch::vision::image::load(path)?;
     let small = tch::vision::image::resize(&picture, 40, 20)?;
     Ok(small.f_permute([1, 2, 0])?.f_contiguous()?)
 }
 
-fn difference(a: &Tensor, b: &Tensor) -> f64 {
+pub(super) fn difference(a: &Tensor, b: &Tensor) -> f64 {
     (a.to_kind(Kind::Double) - b.to_kind(Kind::Double)).abs().mean(Kind::Double).double_value(&[])
 }
 

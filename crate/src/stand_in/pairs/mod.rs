@@ -25,7 +25,7 @@ use sources::Sources;
 /// [`SPair71k::load`](crate::data::SPair71k::load).
 ///
 /// A pair is two pictures of the same thing: an article of clothing of Fashion-MNIST (10 categories) or
-/// a flag (5 categories, by the region of the country). Its keypoints are 6 to 12 corners (Shi, Tomasi
+/// a flag (5 categories, by the region of the country). Its keypoints are 6 to 14 corners (Shi, Tomasi
 /// 1994) of the thing itself. In each picture it is turned by up to 40° to either side, scaled by 0.7 to
 /// 1.3, stretched, sheared and bent by a thin-plate spline, in colours of its own, over patches and
 /// smaller things of other categories, with patches before it, in uneven light and grain. A keypoint

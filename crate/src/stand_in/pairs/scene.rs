@@ -104,7 +104,7 @@ pub(super) fn draw(
     let warp = Warp::draw(size, LENGTH * size, 0.08 * size, rng);
     let covered = paste(thing, &warp, &Light::draw(thing, rng), side, &mut canvas);
     let before: Vec<Patch> =
-        (0..rng.random_range(1..=3)).map(|_| Patch::draw(size, 0.12..0.3, rng)).collect();
+        (0..rng.random_range(0..=2)).map(|_| Patch::draw(size, 0.12..0.3, rng)).collect();
     for patch in &before {
         fill(patch, side, &mut canvas);
     }

@@ -6,12 +6,13 @@ use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use tch::Tensor;
 use tch::vision::image;
 
 use super::corners::corners;
 use crate::data::{ImageSet, read_idx};
 use crate::gradient::derive_seed;
-use crate::stand_in::globe_tsp::{FLAGS, LEAST_DIFFERENCE, ZONES, missing, read};
+use crate::stand_in::globe_tsp::{FLAGS, LEAST_DIFFERENCE, ZONES, difference, flag, missing, read};
 use crate::{Error, Result};
 
 /// The longer side of a thing, in pixels of its own.
@@ -21,11 +22,11 @@ const LONGER: usize = 56;
 const MARGIN: usize = 4;
 
 /// Of a keypoint to a stronger one, in pixels of the thing.
-const DISTANCE: f32 = 7.0;
+const DISTANCE: f32 = 6.0;
 
 /// Keypoints of a thing.
 const FEWEST: usize = 6;
-const MOST: usize = 12;
+const MOST: usize = 14;
 
 /// What is darker than this, of 255, and beyond the outline is no part of an article.
 const DARK: u8 = 14;
@@ -238,23 +239,18 @@ fn flags() -> Result<(Vec<Thing>, Vec<usize>)> {
             listed.push((path, region));
         }
     }
-    let drawn: Vec<Result<Thing>> = listed.par_iter().map(|(path, _)| cloth(path)).collect();
-    let (mut flags, mut regions) = (Vec::<Thing>::new(), Vec::new());
-    for (flag, (_, region)) in drawn.into_iter().zip(listed) {
-        let flag = flag?;
-        if flags.iter().all(|other| difference(other, &flag) >= LEAST_DIFFERENCE) {
-            flags.push(flag);
+    let drawn: Vec<Result<(Thing, Tensor)>> =
+        listed.par_iter().map(|(path, _)| Ok((cloth(path)?, flag(path)?))).collect();
+    let (mut flags, mut regions, mut known) = (Vec::new(), Vec::new(), Vec::<Tensor>::new());
+    for (drawn, (_, region)) in drawn.into_iter().zip(listed) {
+        let (thing, small) = drawn?;
+        if known.iter().all(|other| difference(other, &small) >= LEAST_DIFFERENCE) {
+            known.push(small);
+            flags.push(thing);
             regions.push(region);
         }
     }
     Ok((flags, regions))
-}
-
-// In levels of 0 to 255 on average.
-fn difference(one: &Thing, other: &Thing) -> f64 {
-    let (one, other) = (one.colour.as_flattened(), other.colour.as_flattened());
-    let sum: f32 = one.iter().zip(other).map(|(a, b)| (a - b).abs()).sum();
-    255.0 * f64::from(sum) / one.len() as f64
 }
 
 fn cloth(path: &Path) -> Result<Thing> {
