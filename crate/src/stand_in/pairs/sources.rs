@@ -272,7 +272,7 @@ mod tests {
         for (place, pixel) in pixels.iter_mut().enumerate() {
             let (x, y) = (place % SIDE, place / SIDE);
             let inside = (6..22).contains(&x) && (4..24).contains(&y);
-            let hole = (12..15).contains(&x) && (12..15).contains(&y);
+            let hole = (10..18).contains(&x) && (10..18).contains(&y);
             *pixel = if inside && !hole { 200 } else { 0 };
         }
         let thing = article(&pixels);
