@@ -39,7 +39,7 @@ def ours(program, rule, options, scratch):
     log = subprocess.run(command, env=os.environ | dict.fromkeys(THREADS, "1"), check=True, text=True, stdout=subprocess.PIPE).stdout
     # What the progress says after the epoch, its tests included, and the table of steps at the end.
     rate, = re.findall(r"epoch +1/1 .* (\d+) items/s", log)
-    share, = re.findall(rf"│ {rule} .*┆ ([\d.e-]+) +│$", log, re.MULTILINE)
+    *_, share = re.findall(rf"│ {rule} .*┆ ([\d.e-]+) +│$", log, re.MULTILINE)
     return options.maps / float(rate), options.maps / float(rate) * float(share) / 100
 
 
