@@ -50,15 +50,18 @@ fn a_damaged_data_set_is_named_with_a_cure() {
     assert!(message.contains("t10k-labels") && message.contains("delete the wrong"), "{message}");
 }
 
+/// What `solvergrad data` prints of the data in a folder.
+fn data(folder: &str, arguments: &[&str]) -> String {
+    let output = solvergrad(&[&["data", "--folder", folder], arguments].concat(), &[]);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn a_stand_in_is_made_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let run = |arguments: &[&str]| {
-        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| data(path, arguments);
     assert!(run(&["list"]).contains("not present; `solvergrad data make warcraft --size 30`"));
     let few = ["--train", "3", "--validation", "2", "--test", "2", "--seed", "7"];
     let made = run(&[&["make", "globe-tsp", "--size", "4"], &few[..]].concat());
@@ -76,11 +79,7 @@ fn a_stand_in_is_made_and_listed() {
 fn a_stand_in_of_reviews_is_made_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let run = |arguments: &[&str]| {
-        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| data(path, arguments);
     assert!(run(&["list"]).contains("not present; `solvergrad data make beer-advocate`"));
     let few = ["--train", "3", "--held-out", "2", "--annotated", "1", "--seed", "7"];
     let made = run(&[&["make", "beer-advocate", "--aspect", "palate"], &few[..]].concat());
@@ -101,11 +100,7 @@ fn a_stand_in_of_reviews_is_made_and_listed() {
 fn a_stand_in_of_pairs_is_made_and_listed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_str().unwrap();
-    let run = |arguments: &[&str]| {
-        let output = solvergrad(&[&["data", "--folder", path], arguments].concat(), &[]);
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    };
+    let run = |arguments: &[&str]| data(path, arguments);
     let listed = run(&["list"]);
     for words in
         ["not present; `solvergrad data make spair-71k`", "227 MB", "docker/convert_voc_pairs.py"]

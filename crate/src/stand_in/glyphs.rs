@@ -10,8 +10,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::characters::{self, Character};
+use super::{check_range, make_once};
 use crate::gradient::derive_seed;
-use crate::record::{make_folder, write_atomically};
+use crate::record::write_atomically;
 use crate::{Error, Result};
 
 /// A stand-in for pictures of species: a class is a character, a picture one of the installed fonts'
@@ -63,28 +64,19 @@ impl Glyphs {
     /// assert_eq!((data.train.len(), data.test.len()), (4000, 4000));
     /// # Ok::<(), solvergrad::Error>(())
     /// ```
-    pub fn make(&self, data_folder: &Path, mut report: impl FnMut(&str)) -> Result<PathBuf> {
+    pub fn make(&self, data_folder: &Path, report: impl FnMut(&str)) -> Result<PathBuf> {
         for (what, value, allowed) in [
             ("the number of classes", self.classes, 2..=999),
             ("the number of pictures of a class", self.per_class, 1..=9999),
             ("the side of the pictures", self.side, 16..=512),
         ] {
-            if !allowed.contains(&value) {
-                let expected = format!("in {} to {}", allowed.start(), allowed.end());
-                return Err(Error::parameter(what, value, expected));
-            }
-        }
-        let folder = self.folder(data_folder);
-        if folder.is_dir() {
-            return Ok(folder);
+            check_range(what, value, allowed)?;
         }
         let Self { classes, per_class, side, .. } = self;
-        report(&format!("glyphs: drawing {classes} x {per_class} pictures of {side} pixels, once"));
-        let start = std::time::Instant::now();
-        let chosen = self.characters()?;
-        make_folder(&folder, |beside| self.fill(beside, &chosen))?;
-        report(&format!("{}: {:.0} s", folder.display(), start.elapsed().as_secs_f64()));
-        Ok(folder)
+        let task = format!("glyphs: drawing {classes} x {per_class} pictures of {side} pixels");
+        make_once(self.folder(data_folder), &task, report, |beside| {
+            self.fill(beside, &self.characters()?)
+        })
     }
 
     /// Where [`make`](Self::make) puts the pictures.

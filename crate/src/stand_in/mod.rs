@@ -5,6 +5,7 @@
 //! decides about all of it. A stand-in is made once, in the data folder, under a name that holds its
 //! parameters; it appears there complete or not at all.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -79,34 +80,24 @@ impl StandIn {
         set: InstanceSet,
         data_folder: &Path,
         k: usize,
-        mut report: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<PathBuf> {
         let sizes = match set {
             InstanceSet::GlobeTsp => 3..=100,
             InstanceSet::Warcraft => 2..=64,
         };
-        if !sizes.contains(&k) {
-            let expected = format!("in {} to {}", sizes.start(), sizes.end());
-            return Err(Error::parameter("the size of the instances", k, expected));
-        }
+        check_range("the size of the instances", k, sizes)?;
         for (_, count) in self.splits() {
             if count == 0 {
                 return Err(Error::parameter("the number of instances", count, "at least 1"));
             }
         }
-        let folder = self.folder(set, data_folder, k);
-        if folder.is_dir() {
-            return Ok(folder);
-        }
         let count = self.splits().iter().map(|(_, count)| count).sum::<usize>();
-        report(&format!("{set}: making {count} instances of size {k}, once"));
-        let start = std::time::Instant::now();
-        make_folder(&folder, |beside| match set {
+        let task = format!("{set}: making {count} instances of size {k}");
+        make_once(self.folder(set, data_folder, k), &task, report, |beside| match set {
             InstanceSet::GlobeTsp => globe_tsp::make(self, k, beside),
             InstanceSet::Warcraft => warcraft::make(self, k, beside),
-        })?;
-        report(&format!("{}: {:.0} s", folder.display(), start.elapsed().as_secs_f64()));
-        Ok(folder)
+        })
     }
 
     /// Where [`make`](Self::make) puts the stand-in.
@@ -131,4 +122,29 @@ impl StandIn {
         };
         derive_seed(&[self.seed, split, instance as u64])
     }
+}
+
+// A folder that is there is left alone; else it is filled, with a line before and one after.
+fn make_once(
+    folder: PathBuf,
+    task: &str,
+    mut report: impl FnMut(&str),
+    fill: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    if folder.is_dir() {
+        return Ok(folder);
+    }
+    report(&format!("{task}, once"));
+    let start = std::time::Instant::now();
+    make_folder(&folder, fill)?;
+    report(&format!("{}: {:.0} s", folder.display(), start.elapsed().as_secs_f64()));
+    Ok(folder)
+}
+
+fn check_range(what: &'static str, value: usize, allowed: RangeInclusive<usize>) -> Result<()> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    let expected = format!("in {} to {}", allowed.start(), allowed.end());
+    Err(Error::parameter(what, value, expected))
 }

@@ -8,9 +8,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::{check_range, make_once};
 use crate::data::SPair71k;
 use crate::gradient::derive_seed;
-use crate::record::make_folder;
+
 use crate::{Error, Result};
 
 mod corners;
@@ -81,29 +82,20 @@ impl PairStandIn {
     /// assert_eq!((data.train.len(), data.test.len()), (2000, 500));
     /// # Ok::<(), solvergrad::Error>(())
     /// ```
-    pub fn make(&self, data_folder: &Path, mut report: impl FnMut(&str)) -> Result<PathBuf> {
+    pub fn make(&self, data_folder: &Path, report: impl FnMut(&str)) -> Result<PathBuf> {
         for (what, value, allowed) in [
             ("the number of pairs to train on", self.train, 1..=999_999),
             ("the number of pairs to choose by", self.validation, 1..=999_999),
             ("the number of pairs to test on", self.test, 1..=999_999),
             ("the side of the pictures", self.side, 32..=512),
         ] {
-            if !allowed.contains(&value) {
-                let expected = format!("in {} to {}", allowed.start(), allowed.end());
-                return Err(Error::parameter(what, value, expected));
-            }
-        }
-        let folder = self.folder(data_folder);
-        if folder.is_dir() {
-            return Ok(folder);
+            check_range(what, value, allowed)?;
         }
         let (count, side) = (self.train + self.validation + self.test, self.side);
-        report(&format!("pairs: drawing {count} pairs of pictures of {side} pixels, once"));
-        let start = std::time::Instant::now();
-        let sources = Sources::read(data_folder, self.seed)?;
-        make_folder(&folder, |beside| self.fill(beside, &sources))?;
-        report(&format!("{}: {:.0} s", folder.display(), start.elapsed().as_secs_f64()));
-        Ok(folder)
+        let task = format!("pairs: drawing {count} pairs of pictures of {side} pixels");
+        make_once(self.folder(data_folder), &task, report, |beside| {
+            self.fill(beside, &Sources::read(data_folder, self.seed)?)
+        })
     }
 
     /// Where [`make`](Self::make) puts the pairs.

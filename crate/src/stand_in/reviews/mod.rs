@@ -13,9 +13,10 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::make_once;
 use crate::data::{Aspect, BeerAdvocate};
 use crate::gradient::derive_seed;
-use crate::record::make_folder;
+
 use crate::{Error, Result};
 
 mod embedding;
@@ -91,23 +92,18 @@ impl ReviewStandIn {
         &self,
         aspect: Aspect,
         data_folder: &Path,
-        mut report: impl FnMut(&str),
+        report: impl FnMut(&str),
     ) -> Result<PathBuf> {
         let least = [("to train on", self.train, 1), ("held out", self.held_out, 2)];
         if let Some((part, count, least)) = least.into_iter().find(|(_, count, at)| count < at) {
             let got = format!("{count} ({part})");
             return Err(Error::parameter("the number of reviews", got, format!(">= {least}")));
         }
-        let folder = self.folder(aspect, data_folder);
-        if folder.is_dir() {
-            return Ok(folder);
-        }
         let count = self.train + self.held_out + self.annotated;
-        report(&format!("{}: making {count} reviews, once", BeerAdvocate::NAME));
-        let start = std::time::Instant::now();
-        make_folder(&folder, |beside| self.write(aspect, beside))?;
-        report(&format!("{}: {:.0} s", folder.display(), start.elapsed().as_secs_f64()));
-        Ok(folder)
+        let task = format!("{}: making {count} reviews", BeerAdvocate::NAME);
+        make_once(self.folder(aspect, data_folder), &task, report, |beside| {
+            self.write(aspect, beside)
+        })
     }
 
     /// Where [`make`](Self::make) puts the stand-in.
