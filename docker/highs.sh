@@ -7,7 +7,7 @@ prefix=$1
 work=$(mktemp -d)
 cd "$work"
 apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cmake make >/dev/null
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends cmake g++ make >/dev/null
 cargo init --quiet --name fetch
 cargo add --quiet highs-sys@=1.16.0
 cargo fetch --quiet
