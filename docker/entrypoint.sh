@@ -78,6 +78,15 @@ bench-recall) cargo_ready && exec python3 /lab/docker/bench_recall.py "${@:2}" ;
 docs) exec /lab/docker/docs/make.sh "${@:2}" ;;
 export) exec /opt/jupyter/bin/python /lab/docker/export.py "${@:2}" ;;
 bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
-doctor | data | notebook | solve) current && exec solvergrad "$@" ;;
+doctor | data | notebook | solve | sweep) current && exec solvergrad "$@" ;;
+scheduler) exec dask scheduler --port 8786 --dashboard-address :8787 "${@:2}" ;;
+worker)
+  # Programs are processes of their own, so that the engine need not mind their memory. A worker whose
+  # scheduler is gone ends; whoever started it starts it again.
+  threads=${WORKER_THREADS:-$(nproc)}
+  memory=$(awk '/MemAvailable/ {printf "%d", $2 / 1e6}' /proc/meminfo)
+  exec dask worker "${SCHEDULER:-tcp://scheduler:8786}" --no-nanny --nthreads "$threads" --memory-limit 0 --no-dashboard \
+    --local-directory /tmp --death-timeout 60 --resources "threads=$threads memory_gb=${WORKER_MEMORY_GB:-$memory} gpus=${WORKER_GPUS:-0}" "${@:2}"
+  ;;
 *) exec "$@" ;;
 esac

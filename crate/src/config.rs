@@ -70,7 +70,7 @@ impl Overrides {
             None => default,
             Some(given) => serde_json::from_value(given.clone()).map_err(|error| {
                 let problem = format!("{field} = {given}: {error}");
-                Error::Configuration { variable: self.source.clone(), problem }
+                self.refuse(problem)
             })?,
         };
         self.resolved.borrow_mut().insert(field.to_owned(), serde_json::to_value(&value)?);
@@ -82,25 +82,44 @@ impl Overrides {
     /// # Errors
     /// [`Error::Configuration`] for a field that was given but never asked for.
     pub fn finish(self) -> Result<Value> {
-        let resolved = self.resolved.into_inner();
+        let resolved = self.resolved.take();
         match self.given.keys().find(|field| !resolved.contains_key(*field)) {
+            None if only_checked() => {
+                println!("{}", Value::Object(resolved));
+                std::process::exit(0);
+            }
             None => Ok(Value::Object(resolved)),
-            Some(field) => Err(Error::Configuration {
-                variable: self.source,
-                problem: format!(
-                    "unknown field `{field}`; the fields are {}",
-                    resolved.keys().cloned().collect::<Vec<_>>().join(", ")
-                ),
-            }),
+            Some(field) => Err(self.refuse(format!(
+                "unknown field `{field}`; the fields are {}",
+                resolved.keys().cloned().collect::<Vec<_>>().join(", ")
+            ))),
         }
     }
+
+    // The error; of a program that is only asked about its parameters, also the last thing it says.
+    fn refuse(&self, problem: String) -> Error {
+        let error = Error::Configuration { variable: self.source.clone(), problem };
+        if only_checked() {
+            eprintln!("{error}");
+            std::process::exit(2);
+        }
+        error
+    }
+}
+
+/// Set where a program was called with `--check`.
+const CHECK: &str = "SOLVERGRAD_CHECK";
+
+fn only_checked() -> bool {
+    std::env::var_os(CHECK).is_some()
 }
 
 /// Takes the parameters of a notebook's program, as `solvergrad notebook` takes them: those it was
 /// built with (a JSON object), then those of the environment, then `--set FIELD=VALUE` and `--out
 /// FOLDER` of its command line. What stands later wins. [`Overrides::from_env`] sees the result.
 ///
-/// A value is read as JSON, and as text where it is none: `--set seed=3 --set data=mnist`.
+/// A value is read as JSON, and as text where it is none: `--set seed=3 --set data=mnist`. With
+/// `--check` the program ends where it has read its configuration, which it prints as JSON.
 ///
 /// # Errors
 /// [`Error::Configuration`] for another argument, or for parameters that are no JSON object.
@@ -112,6 +131,11 @@ pub fn take_command_line(built_in: &str) -> Result<()> {
     let wrong = |problem: String| Error::Configuration { variable: "command line".into(), problem };
     let mut arguments = arguments.iter();
     while let Some(argument) = arguments.next() {
+        if argument == "--check" {
+            // SAFETY: as below.
+            unsafe { std::env::set_var(CHECK, "1") };
+            continue;
+        }
         match (argument.as_str(), arguments.next()) {
             ("--set", Some(pair)) => {
                 let (field, value) = pair
@@ -124,7 +148,7 @@ pub fn take_command_line(built_in: &str) -> Result<()> {
             // SAFETY: the first thing a program does, before it has other threads.
             ("--out", Some(folder)) => unsafe { std::env::set_var("SOLVERGRAD_OUT", folder) },
             _ => {
-                let usage = "the arguments are --set FIELD=VALUE and --out FOLDER";
+                let usage = "the arguments are --set FIELD=VALUE, --out FOLDER and --check";
                 return Err(wrong(format!("`{argument}`: {usage}")));
             }
         }

@@ -5,6 +5,8 @@ use std::fmt;
 mod machine;
 mod software;
 
+pub(crate) use machine::available_memory;
+
 /// How a part of the installation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {

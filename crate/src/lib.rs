@@ -47,6 +47,7 @@ pub mod loss;
 pub mod metric;
 pub mod record;
 pub mod registry;
+pub mod sweep;
 pub mod train;
 
 pub mod display;

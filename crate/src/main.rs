@@ -16,8 +16,9 @@ use solvergrad::{Error, doctor};
 
 mod command_line {
     pub mod solve;
+    pub mod sweep;
 }
-use command_line::solve;
+use command_line::{solve, sweep};
 
 /// Why a command ends without success.
 pub enum Failure {
@@ -103,6 +104,7 @@ fn command_line() -> Command {
                 .subcommand(make_command()),
         )
         .subcommand(solve::command())
+        .subcommand(sweep::command())
         .subcommand(
             Command::new("notebook")
                 .about("Check a notebook, build it as a program, or run it: `notebook --help`")
@@ -186,6 +188,7 @@ fn run(matches: &ArgMatches) -> Result<(), Failure> {
         Some(("doctor", _)) => examine(),
         Some(("data", matches)) => data_command(matches),
         Some(("solve", matches)) => solve::run(matches),
+        Some(("sweep", matches)) => sweep::run(matches),
         Some(("notebook", matches)) => notebook(matches),
         _ => Err(Failure::Message("unknown command".to_owned())),
     }

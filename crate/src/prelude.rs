@@ -46,6 +46,7 @@ pub use crate::solver::{
     TravellingSalesman, WarmStart, solve_batch,
 };
 pub use crate::stand_in::{Glyphs, PairStandIn, ReviewStandIn, StandIn};
+pub use crate::sweep::{self, Plan, Sweep, SweepFile};
 pub use crate::train::{Adam, Learner, Measures, Step, Training};
 pub use crate::{Error, Result};
 

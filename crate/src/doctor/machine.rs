@@ -49,7 +49,7 @@ fn memory() -> Entry {
 }
 
 /// Bytes that programs may still take, bounded by what the limit of the container leaves.
-fn available_memory() -> Option<u64> {
+pub(crate) fn available_memory() -> Option<u64> {
     let meminfo = fs::read_to_string("/proc/meminfo").ok()?;
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
     let available = line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()? * 1024;

@@ -96,12 +96,17 @@ impl Figure {
     }
 
     /// Writes `stem.html`, `stem.svg`, `stem.png` (twice the pixels) and `stem.pdf` (vectors), and
-    /// returns their paths. Folders are created; each file is either complete or left as it was.
+    /// returns their paths. Folders are created; each file is either complete or left as it was. Nothing
+    /// is drawn or written where `SOLVERGRAD_FIGURES` is `off`, as in the runs of a
+    /// [sweep](crate::sweep).
     ///
     /// # Errors
     /// [`Error::Program`] as for [`Figure::png`], before any file is written; [`Error::Io`] when a
     /// file cannot be written.
     pub fn export(&self, stem: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        if !render::wanted() {
+            return Ok(Vec::new());
+        }
         let svg = self.svg()?;
         let png = render::converted(&svg, "png", 2.0)?;
         let pdf = render::converted(&svg, "pdf", 1.0)?;

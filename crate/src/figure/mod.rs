@@ -8,6 +8,7 @@ mod bars;
 mod curves;
 mod export;
 mod globe;
+mod heat_map;
 mod matches;
 mod neighbours;
 mod panels;
@@ -23,6 +24,7 @@ use plotly::{Layout, Plot};
 pub use bars::bars;
 pub use curves::curves;
 pub use globe::globe;
+pub use heat_map::heat_map;
 pub use matches::{MatchedPair, matches};
 pub use neighbours::neighbours;
 pub use panels::Panels;
@@ -83,6 +85,9 @@ impl Figure {
 impl Rich for Figure {
     fn forms(&self) -> Forms {
         let mut forms = self.quick_forms();
+        if !render::wanted() {
+            return forms;
+        }
         // A static picture, which stays visible where notebooks are shown without running.
         match self.png(1.0) {
             Ok(png) => forms.push(("image/png", json!(base64(&png)))),

@@ -18,6 +18,11 @@ const BROWSER_CURE: &str = "install Debian's chromium-headless-shell, or set SOL
     to the path of a Chromium or Chrome";
 const CONVERTER_CURE: &str = "install Debian's librsvg2-bin";
 
+/// Whether figures are wanted that nobody asked for by name: a browser's second each.
+pub(super) fn wanted() -> bool {
+    std::env::var_os("SOLVERGRAD_FIGURES").is_none_or(|value| value != "off")
+}
+
 /// Draws a figure in plotly's JSON form as an SVG document of `width` × `height` pixels.
 pub(super) fn svg(figure: &str, width: usize, height: usize) -> Result<String> {
     let folder = Scratch::new()?;

@@ -7,6 +7,7 @@
 //! | [solvers](crate::solver) | which problems are solved, what each accepts and returns |
 //! | [adding] | a solver, a rule, a data set, a notebook of one's own |
 //! | [decisions] | what is done where the paper is silent, and how to have it otherwise |
+//! | [clusters] | a sweep over hundreds of runs, on this machine, several, Slurm or Kubernetes |
 //! | [results] | what was measured, beside the paper, misses included |
 //!
 //! `lab docs` makes these pages; the lab serves them at `/docs`, to whom it serves notebooks.
@@ -16,6 +17,9 @@ pub mod adding {}
 
 #[doc = include_str!("decisions.md")]
 pub mod decisions {}
+
+#[doc = include_str!("clusters.md")]
+pub mod clusters {}
 
 /// What was measured, beside the paper.
 // Of the repository's data folder: for the pages alone.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -101,7 +102,7 @@ fn check(matches: &ArgMatches) -> Result<()> {
 fn build(matches: &ArgMatches) -> Result<()> {
     let notebook = matches.get_one::<PathBuf>("notebook").context("no notebook given")?;
     let out = matches.get_one::<PathBuf>("out").context("no program named")?;
-    let program = compiled(notebook, &parameters(matches)?)?;
+    let (program, _lock) = compiled(notebook, &parameters(matches)?)?;
     let mut folder = out.clone().into_os_string();
     folder.push(".lib");
     let folder = PathBuf::from(folder);
@@ -189,19 +190,23 @@ fn parameters(matches: &ArgMatches) -> Result<Map<String, Value>> {
     Ok(fields)
 }
 
-// The notebook's program, compiled; its path.
-fn compiled(notebook: &Path, parameters: &Map<String, Value>) -> Result<PathBuf> {
+// The notebook's program, compiled: its path, and what keeps another build of it waiting.
+//
+// The folder is always the same one, since its path is part of what is compiled: the same cells give
+// the same program, byte for byte, by which a sweep knows that it has done a run already.
+fn compiled(notebook: &Path, parameters: &Map<String, Value>) -> Result<(PathBuf, File)> {
     let cells = cells(notebook)?;
     let program = Program::new(&cells, parameters)?;
     let name = notebook.file_stem().context("the notebook has no name")?.to_string_lossy();
     let name: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
     let crate_name = format!("program{name}");
-    let folder = std::env::temp_dir().join(format!("solvergrad-{}-{name}", std::process::id()));
-    std::fs::create_dir_all(folder.join("src"))?;
-    let result = compile(&folder, &crate_name, &program, notebook);
-    let _ = std::fs::remove_dir_all(&folder);
-    result
+    let folder = PathBuf::from(format!("{PREFIX}/cells/programs/{name}"));
+    std::fs::create_dir_all(folder.join("src"))
+        .with_context(|| format!("creating {}", folder.display()))?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock().context("waiting for another build of the notebook")?;
+    Ok((compile(&folder, &crate_name, &program, notebook)?, lock))
 }
 
 fn compile(folder: &Path, name: &str, program: &Program, notebook: &Path) -> Result<PathBuf> {
