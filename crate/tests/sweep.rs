@@ -147,7 +147,11 @@ fn another_program_is_refused_and_nothing_is_written() {
 fn failures_have_reasons_and_are_tried_again() -> Result<()> {
     for (body, resources, reason) in [
         ("echo out of luck; exit 3", Resources::default(), "exit status: 3"),
-        ("sleep 60", Resources { minutes: 0.005, ..Resources::default() }, "over its limit of 0.005 minutes"),
+        (
+            "sleep 60",
+            Resources { minutes: 0.005, ..Resources::default() },
+            "over its limit of 0.005 minutes",
+        ),
         (
             "exec python3 -c 'import time; x = b\"1\" * 300000000; time.sleep(60)'",
             Resources { memory_gb: 0.2, ..Resources::default() },
@@ -216,7 +220,10 @@ fn the_registry_is_rebuilt_from_the_folders() -> Result<()> {
     assert_eq!(text(&registry, "rate"), ["0.5"; 4]);
     assert!(sweep.last_registry()?.equals_missing(&registry));
     let rows = sweep.rows()?;
-    assert_eq!((text(&rows, "run"), text(&rows, "value")), (vec!["b".into(), "a".into()], vec!["1.0".into(), "2.0".into()]));
+    assert_eq!(
+        (text(&rows, "run"), text(&rows, "value")),
+        (vec!["b".into(), "a".into()], vec!["1.0".into(), "2.0".into()])
+    );
     let progress = sweep.progress();
     assert_eq!((progress.total, progress.done, progress.left()), (3, 2, 1));
     assert_eq!(progress.best, Some(("a".to_owned(), 1, 2.0)));

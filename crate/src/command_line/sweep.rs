@@ -55,7 +55,9 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let none = || Failure::Message("no file given".to_owned());
     let path = matches.get_one::<PathBuf>("file").ok_or_else(none)?;
     let place = matches.get_one::<String>("on").map_or("local", String::as_str);
-    if place != "local" && !["tcp://", "tls://", "ucx://"].iter().any(|known| place.starts_with(known)) {
+    if place != "local"
+        && !["tcp://", "tls://", "ucx://"].iter().any(|known| place.starts_with(known))
+    {
         let known = "`local`, or the address of a Dask scheduler: tcp://HOST:8786";
         return Err(Failure::Message(format!("--on {place}: give {known}")));
     }

@@ -1,5 +1,6 @@
 //! The file that describes a sweep.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -205,19 +206,26 @@ impl SweepFile {
         if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("parameter `{}` is given twice", pair[0]));
         }
-        if let Some(name) = names.iter().find(|name| ["seed", "seeds", "resume"].contains(&&***name))
+        if let Some(name) =
+            names.iter().find(|name| ["seed", "seeds", "resume"].contains(&name.as_str()))
         {
-            return Err(format!("parameter `{name}` is set for every run: use `seeds = ...` at the top"));
+            return Err(format!(
+                "parameter `{name}` is set for every run: use `seeds = ...` at the top"
+            ));
         }
         if let Some((name, _)) = self.grid.iter().find(|(_, values)| values.is_empty()) {
             return Err(format!("grid.{name} is empty; give at least one value"));
         }
-        if matches!(&self.seeds, Seeds::Count(0)) || matches!(&self.seeds, Seeds::List(list) if list.is_empty()) {
+        if matches!(&self.seeds, Seeds::Count(0))
+            || matches!(&self.seeds, Seeds::List(list) if list.is_empty())
+        {
             return Err("there are no seeds; give a count above 0, or a list".to_owned());
         }
         let Resources { threads, memory_gb, minutes, .. } = self.resources;
         if threads == 0 || !(0.0..1e6).contains(&memory_gb) || !(0.0..1e7).contains(&minutes) {
-            return Err("resources: threads is at least 1, memory_gb and minutes at least 0".to_owned());
+            return Err(
+                "resources: threads is at least 1, memory_gb and minutes at least 0".to_owned()
+            );
         }
         if let Some(Halving { rungs, factor }) = &self.halving {
             if *factor < 2 || rungs.is_empty() || rungs.contains(&0) {
@@ -243,7 +251,11 @@ impl SweepFile {
         seeds.sort_unstable();
         seeds.dedup();
         if seeds.len() < given {
-            return Err(Error::parameter("the list of seeds", format!("{:?}", self.seeds), "without repetition"));
+            return Err(Error::parameter(
+                "the list of seeds",
+                format!("{:?}", self.seeds),
+                "without repetition",
+            ));
         }
         Ok(seeds)
     }
@@ -285,12 +297,17 @@ impl Sample {
         }
         for (name, draw) in &self.draw {
             let problem = match draw {
-                Draw::Uniform([low, high]) => (!(low < high)).then_some("[low, high] with low < high"),
+                Draw::Uniform([low, high]) => (low.partial_cmp(high) != Some(Ordering::Less))
+                    .then_some("[low, high] with low < high"),
                 Draw::LogUniform([low, high]) => {
                     (!(0.0 < *low && low < high)).then_some("[low, high] with 0 < low < high")
                 }
-                Draw::Integer([low, high]) => (low > high).then_some("[first, last] with first <= last"),
-                Draw::Choice(values) => values.is_empty().then_some("a list with at least one value"),
+                Draw::Integer([low, high]) => {
+                    (low > high).then_some("[first, last] with first <= last")
+                }
+                Draw::Choice(values) => {
+                    values.is_empty().then_some("a list with at least one value")
+                }
             };
             if let Some(expected) = problem {
                 return Err(format!("sample.draw.{name} is {draw:?}; it must be {expected}"));
@@ -312,7 +329,9 @@ impl Sample {
                     Draw::LogUniform([low, high]) => {
                         Value::from(random.random_range(low.ln()..high.ln()).exp())
                     }
-                    Draw::Integer([first, last]) => Value::from(random.random_range(*first..=*last)),
+                    Draw::Integer([first, last]) => {
+                        Value::from(random.random_range(*first..=*last))
+                    }
                     Draw::Choice(values) => values[random.random_range(0..values.len())].clone(),
                 };
                 draw.insert(name.clone(), value);
@@ -324,7 +343,8 @@ impl Sample {
 
 // The parser's own message shows the line over several lines; ours are one line.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
-    let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+    let line =
+        error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
     let place = line.map_or(String::new(), |line| format!("line {line}: "));
     format!("{place}{}", error.message().replace('\n', ", "))
 }
@@ -355,14 +375,19 @@ mod tests {
     #[test]
     fn a_sample_depends_on_its_seed_and_the_parameter_alone() -> Result<()> {
         let text = |seed: u64, more: &str| {
-            format!("notebook = \"a\"\n[sample]\nruns = 50\nseed = {seed}\n[sample.draw]\nrate = {{ log_uniform = [1e-4, 1e-1] }}\n{more}")
+            format!(
+                "notebook = \"a\"\n[sample]\nruns = 50\nseed = {seed}\n[sample.draw]\nrate = {{ log_uniform = [1e-4, 1e-1] }}\n{more}"
+            )
         };
         let rates = |text: &str| -> Result<Vec<f64>> {
             let points = SweepFile::parse("a.toml", text)?.points();
             Ok(points.iter().filter_map(|point| point["rate"].as_f64()).collect())
         };
         let first = rates(&text(1, ""))?;
-        assert_eq!(first, rates(&text(1, "k = { integer = [1, 3] }\nd = { choice = [\"a\", 2] }"))?);
+        assert_eq!(
+            first,
+            rates(&text(1, "k = { integer = [1, 3] }\nd = { choice = [\"a\", 2] }"))?
+        );
         assert_ne!(first, rates(&text(2, ""))?);
         assert!(first.iter().all(|rate| (1e-4..1e-1).contains(rate)));
         let low = first.iter().filter(|rate| **rate < 10f64.powf(-2.5)).count();
@@ -383,8 +408,14 @@ mod tests {
             ("notebook = \"a\"\nseeds = 0", "no seeds"),
             ("notebook = \"a\"\n[resources]\nthreads = 0", "threads is at least 1"),
             ("notebook = \"a\"\n[halving]\nrungs = [1]", "[objective]"),
-            ("notebook = \"a\"\n[sample]\nruns = 2\n[sample.draw]\nx = { uniform = [2, 1] }", "low < high"),
-            ("notebook = \"a\"\n[sample]\nruns = 2\n[sample.draw]\nx = { normal = [2, 1] }", "line 5"),
+            (
+                "notebook = \"a\"\n[sample]\nruns = 2\n[sample.draw]\nx = { uniform = [2, 1] }",
+                "low < high",
+            ),
+            (
+                "notebook = \"a\"\n[sample]\nruns = 2\n[sample.draw]\nx = { normal = [2, 1] }",
+                "line 5",
+            ),
             ("notebook = [", "line 1"),
         ] {
             let message = problem(text);

@@ -39,7 +39,8 @@ pub fn run_local(
             .map(|place| {
                 let devices = (per_run > 0).then(|| {
                     let count = gpus.len();
-                    let mine = (0..per_run).map(|gpu| gpus[(place * per_run + gpu) % count].as_str());
+                    let mine =
+                        (0..per_run).map(|gpu| gpus[(place * per_run + gpu) % count].as_str());
                     mine.collect::<Vec<_>>().join(",")
                 });
                 let (queue, problems) = (&queue, &problems);
@@ -58,7 +59,9 @@ pub fn run_local(
             .collect();
         watch(&sweep, &mut report, || workers.iter().all(|worker| worker.is_finished()));
     });
-    interrupt::check("the sweep; what is finished is kept, and the same sweep goes on with the rest")?;
+    interrupt::check(
+        "the sweep; what is finished is kept, and the same sweep goes on with the rest",
+    )?;
     match problems.into_inner().unwrap_or_default().into_iter().next() {
         Some(error) => Err(error),
         None => Ok(()),
@@ -66,7 +69,11 @@ pub fn run_local(
 }
 
 /// Reports every second until `over`, and once more.
-pub(super) fn watch(sweep: &Sweep, report: &mut impl FnMut(&Progress), mut over: impl FnMut() -> bool) {
+pub(super) fn watch(
+    sweep: &Sweep,
+    report: &mut impl FnMut(&Progress),
+    mut over: impl FnMut() -> bool,
+) {
     const FRAME: u32 = 40;
     'sweep: loop {
         report(&sweep.progress());
@@ -82,7 +89,9 @@ pub(super) fn watch(sweep: &Sweep, report: &mut impl FnMut(&Progress), mut over:
 
 fn visible_gpus() -> Vec<String> {
     match std::env::var("CUDA_VISIBLE_DEVICES") {
-        Ok(list) => list.split(',').filter(|gpu| !gpu.trim().is_empty()).map(str::to_owned).collect(),
+        Ok(list) => {
+            list.split(',').filter(|gpu| !gpu.trim().is_empty()).map(str::to_owned).collect()
+        }
         Err(_) => (0..tch::Cuda::device_count()).map(|gpu| gpu.to_string()).collect(),
     }
 }
@@ -102,14 +111,15 @@ fn fitting(resources: &Resources, gpus: usize) -> Result<usize> {
     }
     let mut fitting = cores / threads;
     if memory_gb > 0.0 {
-        let available = doctor::available_memory().map_or(f64::INFINITY, |bytes| bytes as f64 / 1e9);
+        let available =
+            doctor::available_memory().map_or(f64::INFINITY, |bytes| bytes as f64 / 1e9);
         if memory_gb > available {
             return refuse("resources.memory_gb", memory_gb.to_string(), format!("{available:.1}"));
         }
         fitting = fitting.min((available / memory_gb) as usize);
     }
-    if wanted > 0 {
-        fitting = fitting.min(gpus / wanted);
+    if let Some(on_gpus) = gpus.checked_div(wanted) {
+        fitting = fitting.min(on_gpus);
     }
     Ok(fitting)
 }
@@ -121,7 +131,8 @@ mod tests {
     #[test]
     fn what_is_not_there_is_refused() {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let resources = |threads, memory_gb, gpus| Resources { threads, memory_gb, gpus, minutes: 0.0 };
+        let resources =
+            |threads, memory_gb, gpus| Resources { threads, memory_gb, gpus, minutes: 0.0 };
         assert_eq!(fitting(&resources(1, 0.0, 0), 0).ok(), Some(cores));
         assert_eq!(fitting(&resources(1, 0.0, 1), 1).ok(), Some(1));
         for (resources, expected) in [

@@ -76,7 +76,8 @@ impl Program {
             if start.elapsed() > PATIENCE {
                 let _ = child.kill();
                 let _ = child.wait();
-                let cure = "a sweep needs a notebook that reads `Overrides` in one of its first cells";
+                let cure =
+                    "a sweep needs a notebook that reads `Overrides` in one of its first cells";
                 return Err(wrong(format!("the program does not say what it takes; {cure}")));
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -92,7 +93,10 @@ impl Program {
         }
         let last = answer.lines().last().unwrap_or_default();
         serde_json::from_str(last).map_err(|_| {
-            wrong("the program has no configuration: a sweep needs a notebook that reads `Overrides`".to_owned())
+            wrong(
+                "the program has no configuration: a sweep needs a notebook that reads `Overrides`"
+                    .to_owned(),
+            )
         })
     }
 

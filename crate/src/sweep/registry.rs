@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use polars::prelude::{Column, DataFrame, NamedFrom, ParquetReader, ParquetWriter, SerReader, Series};
+use polars::prelude::{
+    Column, DataFrame, NamedFrom, ParquetReader, ParquetWriter, SerReader, Series,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -163,7 +165,9 @@ impl Sweep {
             )),
             Column::from(Series::new(
                 "seconds".into(),
-                runs.iter().map(|(_, end, _)| end.as_ref().map(|end| end.seconds)).collect::<Vec<_>>(),
+                runs.iter()
+                    .map(|(_, end, _)| end.as_ref().map(|end| end.seconds))
+                    .collect::<Vec<_>>(),
             )),
             Column::from(Series::new(
                 "attempts".into(),
@@ -214,7 +218,11 @@ impl Sweep {
             rows.extend(own);
         }
         if rows.is_empty() {
-            return Err(Error::parameter("the number of finished runs", 0, "at least 1: run the sweep first"));
+            return Err(Error::parameter(
+                "the number of finished runs",
+                0,
+                "at least 1: run the sweep first",
+            ));
         }
         let mut frame = record::to_frame(&rows)?;
         frame.with_column(texts("run", cards.iter().map(|card| card.hash.as_str())))?;
@@ -228,13 +236,13 @@ impl Sweep {
 impl Progress {
     fn add(&mut self, run: &str, rows: &[Row], objective: &Objective) {
         let Some((last, value)) = last_value(rows, objective) else { return };
-        let better = self.best.as_ref().is_none_or(|(.., best)| objective.goal.prefers(value, *best));
+        let better =
+            self.best.as_ref().is_none_or(|(.., best)| objective.goal.prefers(value, *best));
         if better {
             self.best = Some((run.to_owned(), last, value));
         }
-        let curve = (1..=last).filter_map(|epoch| {
-            Some((epoch, super::halving::value_at(rows, objective, epoch)?))
-        });
+        let curve = (1..=last)
+            .filter_map(|epoch| Some((epoch, super::halving::value_at(rows, objective, epoch)?)));
         self.curves.push((run.to_owned(), curve.collect()));
     }
 }
@@ -267,7 +275,8 @@ fn parameter_columns(cards: &[&RunCard]) -> Vec<Column> {
     names.retain(|name| !["seed", "seeds", "resume"].contains(&name.as_str()));
     let own = ["run", "planned", "status", "seconds", "attempts", "host", "reason", "program"];
     let columns = names.into_iter().map(|name| {
-        let values: Vec<Option<&Value>> = cards.iter().map(|card| card.parameters.get(name)).collect();
+        let values: Vec<Option<&Value>> =
+            cards.iter().map(|card| card.parameters.get(name)).collect();
         let all = |is: fn(&Value) -> bool| values.iter().flatten().all(|value| is(value));
         let taken = own.contains(&name.as_str()) || record::COLUMNS.contains(&name.as_str());
         let name = if taken { format!("parameter_{name}") } else { name.clone() };

@@ -49,7 +49,9 @@ pub fn run_remote(plan: &Plan, address: &str, mut report: impl FnMut(&Progress))
         let _ = child.kill();
         let _ = child.wait();
     }
-    interrupt::check("the sweep; what is finished is kept, and the same sweep goes on with the rest")?;
+    interrupt::check(
+        "the sweep; what is finished is kept, and the same sweep goes on with the rest",
+    )?;
     let mut complaint = String::new();
     if let Some(mut errors) = child.stderr.take() {
         let _ = errors.read_to_string(&mut complaint);

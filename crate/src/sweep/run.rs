@@ -2,7 +2,6 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
@@ -129,8 +128,9 @@ pub(super) fn execute_on(folder: &Path, gpus: Option<&str>) -> Result<RunEnd> {
             ),
         });
     }
-    let attempt = Attempt { folder, card: &card, gpus, start: Instant::now(), number: count(folder)? };
-    let end = attempt.run(&program, &file)?;
+    let attempt =
+        Attempt { folder, card: &card, gpus, start: Instant::now(), number: count(folder)? };
+    let end = attempt.run(&program)?;
     let (name, other) = match end.status {
         RunStatus::Failed => ("failed.json", None),
         _ => ("done.json", Some("failed.json")),
@@ -174,18 +174,17 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    fn run(&self, program: &Program, lock: &File) -> Result<RunEnd> {
+    fn run(&self, program: &Program) -> Result<RunEnd> {
         // The card says where the numbers come from, also of a run that is broken off.
         let host = host();
         let environment = serde_json::json!({
             "environment": doctor::environment(), "host": host, "threads": self.card.resources.threads,
         });
         write_json(&self.folder.join("environment.json"), &environment)?;
-        let mut child = self.start_program(program, lock)?;
+        let mut child = self.start_program(program)?;
         let ended = self.watch(&mut child);
         if ended.is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
+            kill(&mut child);
         }
         let (status, reason) = match ended? {
             Ended::Itself(status) if status.success() => match self.gather() {
@@ -208,7 +207,7 @@ impl Attempt<'_> {
         Ok(RunEnd { status, seconds, host, attempts: self.number, reason, last_lines })
     }
 
-    fn start_program(&self, program: &Program, lock: &File) -> Result<Child> {
+    fn start_program(&self, program: &Program) -> Result<Child> {
         let path = self.folder.join("log.txt");
         let log = OpenOptions::new().create(true).append(true).open(&path);
         let log = log.map_err(Error::io("create", &path))?;
@@ -216,7 +215,9 @@ impl Attempt<'_> {
         let threads = self.card.resources.threads.to_string();
         let mut command = program.command(&self.card.parameters);
         command.arg("--out").arg(self.folder.join("out"));
-        for variable in ["OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"] {
+        for variable in
+            ["OMP_NUM_THREADS", "RAYON_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"]
+        {
             command.env(variable, &threads);
         }
         match (self.card.resources.gpus, self.gpus) {
@@ -227,14 +228,12 @@ impl Attempt<'_> {
         // Rows are wanted; the figures of hundreds of runs are not.
         command.env("SOLVERGRAD_FIGURES", "off");
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
-        let lock = lock.as_raw_fd();
-        // SAFETY: two calls of the system between fork and exec, which allocate nothing.
+        command.process_group(0);
+        // SAFETY: a call of the system between fork and exec, which allocates nothing.
         unsafe {
-            command.pre_exec(move || {
-                // The program must not outlive who watches it. Where it does all the same (another
-                // file system's notion of locks), it still holds the lock.
+            command.pre_exec(|| {
+                // The program must not outlive who watches it, and holds the lock.
                 libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                libc::fcntl(lock, libc::F_SETFD, 0);
                 Ok(())
             });
         }
@@ -248,8 +247,7 @@ impl Attempt<'_> {
             _ => None,
         };
         let stop = |child: &mut Child, end: Ended| {
-            let _ = child.kill();
-            let _ = child.wait();
+            kill(child);
             Ok(end)
         };
         for look in 0_u64.. {
@@ -258,14 +256,20 @@ impl Attempt<'_> {
             }
             let minutes = self.start.elapsed().as_secs_f64() / 60.0;
             if resources.minutes > 0.0 && minutes > resources.minutes {
-                return stop(child, Ended::Limit(format!("over its limit of {} minutes", resources.minutes)));
+                return stop(
+                    child,
+                    Ended::Limit(format!("over its limit of {} minutes", resources.minutes)),
+                );
             }
             // Every tenth of a second, every second: enough for these.
             if resources.memory_gb > 0.0 && look % 10 == 0 {
                 let used = resident(child.id()) as f64 / 1e9;
                 if used > resources.memory_gb {
                     let limit = resources.memory_gb;
-                    return stop(child, Ended::Limit(format!("over its limit of {limit} GB of memory: {used:.2}")));
+                    return stop(
+                        child,
+                        Ended::Limit(format!("over its limit of {limit} GB of memory: {used:.2}")),
+                    );
                 }
             }
             if look % 10 == 0 && interrupt::requested() {
@@ -292,7 +296,8 @@ impl Attempt<'_> {
             return Err(Error::File {
                 path: folder,
                 problem: "the program left no rows".into(),
-                cure: "a sweep needs a notebook that writes its results with `record::write_csv`".into(),
+                cure: "a sweep needs a notebook that writes its results with `record::write_csv`"
+                    .into(),
             });
         }
         record::write_csv(&rows, self.folder.join("rows.csv"))
@@ -305,9 +310,17 @@ enum Ended {
     Hopeless(String),
 }
 
+// The program, and what it started itself.
+fn kill(child: &mut Child) {
+    // SAFETY: a call of the system; the group is the program's own.
+    unsafe { libc::kill(-child.id().cast_signed(), libc::SIGKILL) };
+    let _ = child.wait();
+}
+
 fn tables(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut paths: Vec<_> = entries.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
+    let mut paths: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "csv")).collect();
     paths.sort();
     paths
 }
@@ -316,7 +329,8 @@ fn tables(folder: &Path) -> Vec<PathBuf> {
 fn resident(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+    let kilobytes =
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
     kilobytes.unwrap_or_default() * 1024
 }
 

@@ -27,12 +27,14 @@ pub fn permutation_test(a: &[f64], b: &[f64], seed: u64) -> Result<f64> {
     let all: Vec<f64> = a.iter().chain(b).copied().collect();
     if a.is_empty() || b.is_empty() || all.iter().any(|value| !value.is_finite()) {
         let got = format!("{a:?} and {b:?}");
-        return Err(Error::parameter("the samples to compare", got, "finite numbers, at least one each"));
+        return Err(Error::parameter(
+            "the samples to compare",
+            got,
+            "finite numbers, at least one each",
+        ));
     }
     let (n, total) = (a.len(), all.iter().sum::<f64>());
-    let difference = |sum: f64| {
-        (sum / n as f64 - (total - sum) / b.len() as f64).abs()
-    };
+    let difference = |sum: f64| (sum / n as f64 - (total - sum) / b.len() as f64).abs();
     // Sums of the same numbers in another order differ by rounding.
     let observed = difference(a.iter().sum()) - 1e-12 * all.iter().map(|x| x.abs()).sum::<f64>();
     let ways = (0..n).fold(1.0, |ways, i| ways * (all.len() - i) as f64 / (i + 1) as f64);

@@ -48,7 +48,9 @@ pub fn report(name: &str) -> impl FnMut(&Progress) + use<> {
         let left = (ended > first && progress.left() > 0).then(|| pace * progress.left() as f64);
         let line = line(progress, left);
         match &live {
-            Some(live) => live.update(&Html::new(board(&name, progress, &line), format!("{name}: {line}"))),
+            Some(live) => {
+                live.update(&Html::new(board(&name, progress, &line), format!("{name}: {line}")))
+            }
             None if counts(progress) != before => println!("{name}: {line}"),
             None => {}
         }
@@ -161,7 +163,10 @@ mod tests {
             running: vec!["d".into()],
             seconds: Some(2.0),
             best: Some(("e".into(), 2, 0.25)),
-            curves: vec![("d".into(), vec![(1, 1.0), (2, 0.5)]), ("e".into(), vec![(1, 0.5), (2, 0.25)])],
+            curves: vec![
+                ("d".into(), vec![(1, 1.0), (2, 0.5)]),
+                ("e".into(), vec![(1, 0.5), (2, 0.25)]),
+            ],
         };
         assert_eq!(progress.left(), 1);
         let text = line(&progress, Some(3725.0));
@@ -170,6 +175,10 @@ mod tests {
             "2 of 5 runs done, 1 given up, 1 failed, 1 running, 1:02:05 left, best 0.250000 (epoch 2, run e)"
         );
         let html = board("x", &progress, &text);
-        assert!(html.contains("abc failed") && html.contains("&lt;b&gt;no") && html.contains("<polyline"));
+        assert!(
+            html.contains("abc failed")
+                && html.contains("&lt;b&gt;no")
+                && html.contains("<polyline")
+        );
     }
 }
