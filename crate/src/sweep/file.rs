@@ -283,10 +283,13 @@ impl SweepFile {
         joined.collect()
     }
 
-    /// The parameters in which runs differ.
+    /// The parameters of the grid and the sample, in which runs may differ.
     pub fn varied(&self) -> Vec<String> {
-        let of_grid = self.grid.iter().filter(|(_, values)| values.len() > 1).map(|(name, _)| name);
-        of_grid.chain(self.sample.iter().flat_map(|sample| sample.draw.keys())).cloned().collect()
+        self.grid
+            .keys()
+            .chain(self.sample.iter().flat_map(|sample| sample.draw.keys()))
+            .cloned()
+            .collect()
     }
 }
 

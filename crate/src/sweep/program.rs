@@ -39,6 +39,8 @@ impl Program {
             .arg(notebook)
             .arg("-o")
             .arg(path)
+            // A notebook's own process is none of the kernel's other roles.
+            .env_remove("EVCXR_IS_RUNTIME")
             .stdin(Stdio::null())
             .output()
             .map_err(|error| failed(format!("{error}: the image's kernel makes programs")))?;

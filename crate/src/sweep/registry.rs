@@ -79,7 +79,7 @@ impl Sweep {
         Ok(Self { folder: folder.to_path_buf(), plan })
     }
 
-    /// The parameters in which the runs differ.
+    /// The parameters in which the runs may differ: those of the grid and the sample.
     pub fn varied(&self) -> &[String] {
         &self.plan.varied
     }
@@ -201,7 +201,7 @@ impl Sweep {
     }
 
     /// The tidy rows of all finished runs of the plan, each with its run and its parameters: the columns
-    /// of [`record`](crate::record), `run`, and one for each parameter in which runs differ.
+    /// of [`record`](crate::record), `run`, and one for each parameter of the grid and the sample.
     ///
     /// # Errors
     /// [`Error::Io`] and [`Error::File`] for a file that cannot be read, [`Error::Parameter`] where no

@@ -217,7 +217,8 @@ fn compile(folder: &Path, name: &str, program: &Program, notebook: &Path) -> Res
     );
     std::fs::write(folder.join("Cargo.toml"), manifest)?;
     std::fs::write(folder.join("src/main.rs"), &program.source)?;
-    std::fs::copy("/lab/Cargo.lock", folder.join("Cargo.lock")).context("reading Cargo.lock")?;
+    let lock = std::fs::read("/lab/Cargo.lock").context("reading /lab/Cargo.lock")?;
+    std::fs::write(folder.join("Cargo.lock"), lock)?;
     // The target directory of the cells: the same library, the same flags, nothing compiled twice.
     let target = format!("{PREFIX}/cells/target");
     let freshness = Command::new(format!("{PREFIX}/kernel/freshness.sh"))
