@@ -101,10 +101,10 @@ def session(spec_folder, name, imports):
     return {"memory": memory, "ready": ready, "first": first, "cell": statistics.median(cells), "1 + 1": plain}
 
 
-TITLES = {"ready": ("kernel ready", "s"), "first": ("start to first `let t = Tensor::randn(..)` answered", "s"),
-          "cell": ("median of ten further cells", "s"), "1 + 1": ("`1 + 1`", "s"),
-          "memory": ("memory of the kernel process", "GB")}
-COLUMNS = ["case", "who", "version", "round", "value", "unit"]
+TITLES = {"ready": ("fresh kernel", "ready", "s"), "first": ("fresh kernel", "first tensor shown", "s"),
+          "cell": ("fresh kernel", "a further cell", "s"), "1 + 1": ("fresh kernel", "`1 + 1`", "s"),
+          "memory": ("memory of the kernel's process", "", "GB")}
+COLUMNS = ["case", "size", "who", "version", "round", "value", "unit"]
 
 
 def main():
@@ -130,7 +130,7 @@ def main():
             for who, name, at, imports in (("SolverGrad", "solvergrad", "", ""),
                                            ("evcxr_jupyter", "vanilla", version, VANILLA_IMPORTS))[:1 if arguments.ours_only else 2]:
                 times = session(specs, name, imports)
-                rows += [dict(zip(COLUMNS, (title, who, at, turn, times[key], unit))) for key, (title, unit) in TITLES.items()]
+                rows += [dict(zip(COLUMNS, (case, size, who, at, turn, times[key], unit))) for key, (case, size, unit) in TITLES.items()]
                 print(who, ", ".join(f"{key} {value:.2f}" for key, value in times.items()), file=sys.stderr, flush=True)
     with open(f"{arguments.out}/kernel.csv.part", "w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")

@@ -34,18 +34,18 @@ RECALL = "/bbb", "/lab/data/peers/blackbox-backprop"
 
 def cases():
     """What is measured: for each name an entry (program, its argument, environment), ours first."""
-    for case, method in (("Identity", "identity"), ("Blackbox", "blackbox"), ("I-MLE, 10 samples", "i-mle")):
-        for threads in (1, 2):
-            yield Case("layer", f"layer of 70 paths on 12 x 12 tiles, {case}", f"{threads} thread{'s' * (threads > 1)}", threads, {
+    for threads in (1, 2):
+        for size, method in (("Identity", "identity"), ("Blackbox", "blackbox"), ("I-MLE of 10 samples", "i-mle")):
+            yield Case("layer", f"layer of 70 paths, 12 x 12 tiles, {threads} thread{'s' * (threads > 1)}", size, threads, {
                 "SolverGrad": ("rust", f"layer step/{method}", {}), "PyEPO": ("python", f"layer {method}", {})})
-    yield Case("recall", "recall loss, 448 x 448, Blackbox", "", 1, {
+    yield Case("recall", "recall loss, forward and backward", "448 x 448", 1, {
         "SolverGrad": ("rust", "recall loss/blackbox", {}), "SolverGrad, Identity": ("rust", "recall loss/identity", {}),
         "blackbox-backprop": ("python", "recall", {})})
     both = {"SolverGrad": ("rust", "{}", {}), "PyTorch, fused Adam": ("python", "{} fused", {}),
             "PyTorch": ("python", "{} plain", {}), "SolverGrad, memory kept": ("rust", "{}", KEPT),
             "PyTorch, fused Adam, memory kept": ("python", "{} fused", KEPT)}
-    for group, case, bench in (("vae", "training step of the discrete VAE", "training step/identity, std"),
-                               ("network", "training step of the Warcraft network", "network step/warcraft")):
+    for group, case, bench in (("vae", "training step, discrete VAE", "training step/identity, std"),
+                               ("network", "training step, Warcraft network", "network step/warcraft")):
         yield Case(group, case, "", 1, {name: (kind, text.format(bench if kind == "rust" else group), more)
                                         for name, (kind, text, more) in both.items()})
 
