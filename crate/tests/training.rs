@@ -470,6 +470,32 @@ fn losses_and_metrics_have_their_values() {
 }
 
 #[test]
+fn the_likelihood_is_libtorchs_with_its_gradient() {
+    for (kind, tolerance) in [(Kind::Float, 1e-5), (Kind::Double, 1e-12)] {
+        // Undecided, as good as decided, and beyond what exp holds.
+        let logits = [0.0, -0.0, 0.3, -2.0, 17.5, -17.5, 60.0, -60.0, 200.0, -200.0];
+        let logits = Tensor::from_slice(&logits).to_kind(kind).view([2, 5]).set_requires_grad(true);
+        let target = uniform([2, 5], 3).to_kind(kind);
+        let ours = bernoulli_negative_log_likelihood(&logits, &target).unwrap();
+        let theirs = logits.binary_cross_entropy_with_logits::<Tensor>(
+            &target,
+            None,
+            None,
+            tch::Reduction::Sum,
+        ) / 2.0;
+        assert!(ours.allclose(&theirs, tolerance, 0.0, false), "{ours:?} {theirs:?}");
+        let gradient = |loss: &Tensor| {
+            Tensor::run_backward(&[&(loss * 3.0)], &[&logits], true, false).remove(0)
+        };
+        assert!(gradient(&ours).allclose(&gradient(&theirs), tolerance, 1e-6 * tolerance, false));
+        // A target that learns gets its gradient, too.
+        let learned = target.set_requires_grad(true);
+        bernoulli_negative_log_likelihood(&logits, &learned).unwrap().backward();
+        assert!(learned.grad().defined());
+    }
+}
+
+#[test]
 fn points_are_aligned_by_rotation_and_reflection() {
     for kind in [Kind::Float, Kind::Double] {
         let truth = (uniform([7, 3], 4) - 0.5).to_kind(kind);
