@@ -52,7 +52,8 @@ def called(script, *arguments):
             said = [*said[-200:], text.strip()]
     if process.returncode:
         mismatches = [text for text in said if text.startswith("MISMATCH")]
-        raise Failed("; ".join(mismatches) or next((text for text in reversed(said) if text), "without a word"))
+        last = next((text for text in reversed(said) if text), "without a word")
+        raise Failed("; ".join(mismatches) or last.rstrip("."))
 
 
 def solvers(problem, options, scratch):

@@ -122,6 +122,7 @@ def main():
             json.dump({"argv": ["bash", "-c", VANILLA_START, "{connection_file}"],
                        "display_name": "vanilla", "language": "rust"}, file)
         specs = [folder, "/opt/jupyter/share/jupyter/kernels"]
+        session(specs, "solvergrad", "")  # Compiles the library, where it was edited.
         if not arguments.ours_only:
             if not os.path.isdir(VANILLA):
                 print(f"vanilla evcxr compiles its crates in {VANILLA}, once, about 20 minutes", file=sys.stderr, flush=True)

@@ -55,8 +55,13 @@ def built():
     command = ["mold", "-run", "cargo", "--offline", "bench", "--quiet", "--profile", "dev", "-p", "solvergrad",
                "--bench", "solver", "--no-run", "--message-format", "json"]
     lines = subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, cwd="/lab").stdout.splitlines()
-    found = [message["executable"] for message in map(json.loads, lines) if message.get("executable")]
-    return found[-1]
+    return benchmark(map(json.loads, lines))
+
+
+def benchmark(messages):
+    """The benchmarks' among the executables that cargo tells of: the command line's is one of them, too."""
+    return next(message["executable"] for message in messages
+                if message.get("executable") and message["target"]["kind"] == ["bench"])
 
 
 def surroundings(threads, more):

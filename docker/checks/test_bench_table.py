@@ -135,6 +135,12 @@ class Harness(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "peer computes something else"):
             bench_steps.agree(case, "peer", [1.1, 2.0], [1.0, 2.0])
 
+    def test_the_benchmarks_are_not_the_command_line(self):
+        messages = [{"reason": "build-script-executed"}, {"executable": None, "target": {"kind": ["lib"]}},
+                    {"executable": "a/solver-1", "target": {"kind": ["bench"]}},
+                    {"executable": "a/solvergrad", "target": {"kind": ["bin"]}}]
+        self.assertEqual(bench_steps.benchmark(messages), "a/solver-1")
+
     def test_ours_comes_first_in_every_case(self):
         for case in bench_steps.cases():
             self.assertEqual(next(iter(case.entries)), "SolverGrad")
