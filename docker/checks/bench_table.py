@@ -99,9 +99,9 @@ def body(rows):
         runs.append(f"{', '.join(unique(row['group'] for row in part))}: {date}{f', commit {commit}' if commit else ''}"
                     f"{f', {machine}' if machine else ''}, {rounds} round{'s' * (rounds > 1)}{load}.")
     versions = unique(f"{row['who'].split(',')[0].split(' ')[0]} {row['version']}" for row in measured if row["version"])
-    lines = [*table, "", CAPTION, f"Versions: {', '.join(versions)}. " + "Measured: " + " ".join(runs)]
-    lines += [f"Left out: {row['group']}, {row['note']}." for row in rows if not row["case"]]
-    return "\n".join(lines) + "\n"
+    left_out = [f"{row['group']}, {row['note']}" for row in rows if not row["case"]]
+    told = [CAPTION, f"Versions: {', '.join(versions)}.", "Measured:", *runs] + [f"Left out: {'; '.join(left_out)}."] * bool(left_out)
+    return "\n".join([*table, "", " ".join(told)]) + "\n"
 
 
 def problems(root, repair=False):
