@@ -5,6 +5,8 @@ const MAPS: i64 = 70;
 const K: i64 = 12;
 const SAMPLES: i64 = 10;
 
+type Forward<'a> = &'a mut dyn FnMut(&Tensor) -> Tensor;
+
 /// Forward and backward pass of a layer of shortest paths for 70 maps of 12 x 12 tiles, the incoming
 /// gradient given. What is computed is printed, so that a peer can be compared.
 pub fn paths(criterion: &mut Criterion) {
@@ -26,7 +28,7 @@ pub fn paths(criterion: &mut Criterion) {
         // The tail of the noise is long, and shortest paths want costs >= 0.
         samples.forward_mean(&many.clamp_min(0.0)).unwrap()
     };
-    let mut ways: [(&str, &mut dyn FnMut(&Tensor) -> Tensor); 3] = [
+    let mut ways: [(&str, Forward<'_>); 3] = [
         ("identity", &mut |costs| identity.forward(costs).unwrap()),
         ("blackbox", &mut |costs| blackbox.forward(costs).unwrap()),
         ("i-mle", &mut sampled),
