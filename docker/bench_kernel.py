@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Times a fresh kernel against vanilla evcxr_jupyter with the same crates, in one run.
 
-    docker compose run --rm lab bench-kernel [--rounds N]
+    docker compose run --rm lab bench --only kernel [--rounds N] [--no-vanilla]
 
 Both are warm: everything is compiled, nothing but cells is built while the clock runs. Vanilla
-means evcxr's default, static linking, with `:dep` lines in the first cell. The two alternate, and
-the table holds medians over the rounds.
+means evcxr's default, static linking, with `:dep` lines in the first cell. The two alternate.
 """
 import argparse
+import csv
 import json
 import os
-import platform
+import re
 import statistics
 import sys
 import tempfile
@@ -18,6 +18,8 @@ import time
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
+
+from bench_solvers import FOLDER
 
 FIRST = "let t = Tensor::randn([3, 4], (Kind::Float, Device::Cpu));"
 CELLS = [
@@ -43,8 +45,9 @@ use polars::prelude::*;
 """
 # Vanilla compiles the crates itself, before the clock runs: the image keeps their static form
 # without machine code. The directory stays, so only the first session pays (about 20 minutes).
-VANILLA_START = """
-own=${VANILLA:-/var/tmp/vanilla}; mkdir -p "$own/config"
+VANILLA = os.environ.get("VANILLA") or f"{FOLDER}/vanilla"
+VANILLA_START = f"""
+own='{VANILLA}'; mkdir -p "$own/config"
 [ -f "$own/Cargo.lock" ] || cp /lab/Cargo.lock "$own/"
 EVCXR_TMPDIR=$own EVCXR_CONFIG_DIR=$own/config exec evcxr_jupyter --control_file "$0"
 """
@@ -98,37 +101,43 @@ def session(spec_folder, name, imports):
     return {"memory": memory, "ready": ready, "first": first, "cell": statistics.median(cells), "1 + 1": plain}
 
 
+TITLES = {"ready": ("fresh kernel", "ready", "s"), "first": ("fresh kernel", "first tensor shown", "s"),
+          "cell": ("fresh kernel", "a further cell", "s"), "1 + 1": ("fresh kernel", "`1 + 1`", "s"),
+          "memory": ("memory of the kernel's process", "", "GB")}
+COLUMNS = ["case", "size", "who", "version", "round", "value", "unit"]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ours-only", action="store_true", help="leave vanilla out")
+    parser.add_argument("--out", default=".", metavar="FOLDER", help="folder of kernel.csv")
     arguments = parser.parse_args()
-    rounds = max(arguments.rounds, 1)
+    with open("/lab/Cargo.lock") as file:
+        version = re.search(r'name = "evcxr"\nversion = "([\d.]+)"', file.read())
+    version, rows = version[1] if version else "", []
     with tempfile.TemporaryDirectory() as folder:
         os.makedirs(f"{folder}/vanilla")
         with open(f"{folder}/vanilla/kernel.json", "w") as file:
             json.dump({"argv": ["bash", "-c", VANILLA_START, "{connection_file}"],
                        "display_name": "vanilla", "language": "rust"}, file)
         specs = [folder, "/opt/jupyter/share/jupyter/kernels"]
-        results = {"solvergrad": [], "vanilla": []}
+        session(specs, "solvergrad", "")  # Compiles the library, where it was edited.
         if not arguments.ours_only:
-            session(specs, "vanilla", VANILLA_IMPORTS)  # compiles its crates
-        for _ in range(rounds):
-            results["solvergrad"].append(session(specs, "solvergrad", ""))
-            if arguments.ours_only:
-                continue
-            results["vanilla"].append(session(specs, "vanilla", VANILLA_IMPORTS))
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
-          f"median of {rounds} rounds")
-    columns = ["SolverGrad", "vanilla evcxr 0.22", "ratio"][:1 if arguments.ours_only else 3]
-    print(f"| seconds | {' | '.join(columns)} |\n|{'---|' * (len(columns) + 1)}")
-    titles = {"ready": "kernel ready", "first": "start to first `let t = Tensor::randn(..)` answered",
-              "cell": "median of ten further cells", "1 + 1": "`1 + 1`",
-              "memory": "memory of the kernel process, GB"}
-    for key, title in titles.items():
-        medians = [statistics.median(r[key] for r in rows) for rows in results.values() if rows]
-        ratio = [medians[0] / medians[1]] if len(medians) == 2 else []
-        print(f"| {title} | " + " | ".join(f"{value:.2f}" for value in medians + ratio) + " |")
+            if not os.path.isdir(VANILLA):
+                print(f"vanilla evcxr compiles its crates in {VANILLA}, once, about 20 minutes", file=sys.stderr, flush=True)
+            session(specs, "vanilla", VANILLA_IMPORTS)
+        for turn in range(1, max(arguments.rounds, 1) + 1):
+            for who, name, at, imports in (("SolverGrad", "solvergrad", "", ""),
+                                           ("evcxr_jupyter", "vanilla", version, VANILLA_IMPORTS))[:1 if arguments.ours_only else 2]:
+                times = session(specs, name, imports)
+                rows += [dict(zip(COLUMNS, (case, size, who, at, turn, times[key], unit))) for key, (case, size, unit) in TITLES.items()]
+                print(who, ", ".join(f"{key} {value:.2f}" for key, value in times.items()), file=sys.stderr, flush=True)
+    with open(f"{arguments.out}/kernel.csv.part", "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(f"{arguments.out}/kernel.csv.part", f"{arguments.out}/kernel.csv")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Times Python's solvers of the same problems beside ours, in one run, and compares what they find.
 
+    docker compose run --rm lab bench --only grid,tsp         # with all other comparisons, in one table
     docker compose run --rm lab bench-solvers [--rounds N] [--only grid,tsp] [--pyepo] [--out FOLDER]
 
 Each solver runs in a process of its own, on one thread and on the same files; ours and the others
@@ -596,7 +597,7 @@ def main():
     parser.add_argument("--pyepo", action="store_true", help="PyEPO, too")
     parser.add_argument("--limit", type=float, default=120, help="seconds for each process [%(default)s]")
     parser.add_argument("--program", default="solvergrad", help="our program [%(default)s]")
-    parser.add_argument("--out", default="/lab/data/results" if os.path.isdir("/lab/data/results") else ".",
+    parser.add_argument("--out", default="/lab/data" if os.path.isdir("/lab/data") else ".",
                         help="folder of solver_benchmark.csv [%(default)s]")
     options = parser.parse_args()
     options.rounds = max(options.rounds, 1)

@@ -43,23 +43,15 @@ def ours(program, rule, options, scratch):
     return options.maps / float(rate), options.maps / float(rate) * float(share) / 100
 
 
-def peer(method, folder, count):
-    """In PyEPO's environment: trains on the first maps of the folder, prints seconds and those of solving."""
+def tile_model(k):
+    """PyEPO's model of shortest paths on k x k tiles; `solving` are the seconds that it has solved for."""
     import numpy as np
     import pyepo
     import torch
     from pyepo.model import ort
-    from torch import nn
 
-    torch.set_num_threads(1)
-    torch.manual_seed(1)
-    pixels, paths, costs = (torch.from_numpy(np.load(f"{folder}/train_{name}.npy")[:count])
-                            for name in ("maps", "shortest_paths", "vertex_weights"))
-    paths, costs = (array.reshape(count, -1).float() for array in (paths, costs))
-    k = round(costs.shape[1] ** 0.5)
     ways = steps({"cost": np.empty((1, k, k))})
     heads = np.array(ways)[:, 1]
-    solving = 0.0
 
     class Arcs(ort.shortestPathModel):
         """PyEPO's own grids lead right and down only, but its model takes any arcs."""
@@ -68,6 +60,7 @@ def peer(method, folder, count):
     class Map(pyepo.model.opt.optModel):
         """Costs and solutions of tiles: an arc costs what the tile at its head does."""
         modelSense = pyepo.EPO.MINIMIZE
+        solving = 0.0
 
         def _getModel(self):
             return Arcs((k, k), solver="glop"), list(range(k * k))
@@ -77,13 +70,20 @@ def peer(method, folder, count):
             self._model.setObj(self.tiles[heads])
 
         def solve(self):
-            nonlocal solving
             start = time.perf_counter()
             taken, objective = self._model.solve()
-            solving += time.perf_counter() - start
+            self.solving += time.perf_counter() - start
             visited = np.zeros(k * k, dtype=np.float32)
             visited[[0, *heads[taken > 0.5]]] = 1
             return visited, objective + self.tiles[0]
+
+    return Map()
+
+
+def trunk(k):
+    """The network of the experiment, in PyTorch: costs of k x k tiles."""
+    import torch
+    from torch import nn
 
     def normed(inputs, kernel, stride):
         return nn.Sequential(nn.Conv2d(inputs, 64, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(64))
@@ -100,15 +100,34 @@ def peer(method, folder, count):
                 hidden = torch.relu(hidden + block(hidden))
             return nn.functional.softplus(nn.functional.adaptive_max_pool2d(hidden, k).mean(1).flatten(1))
 
-    model, network = Map(), Network()
+    return Network()
+
+
+def pictures(pixels, mean, deviation):
+    """Normalised, channels last in memory, as ours are."""
+    return ((pixels.float() - mean) / deviation).permute(0, 3, 1, 2)
+
+
+def peer(method, folder, count):
+    """In PyEPO's environment: trains on the first maps of the folder, prints seconds and those of solving."""
+    import numpy as np
+    import pyepo
+    import torch
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    pixels, paths, costs = (torch.from_numpy(np.load(f"{folder}/train_{name}.npy")[:count])
+                            for name in ("maps", "shortest_paths", "vertex_weights"))
+    paths, costs = (array.reshape(count, -1).float() for array in (paths, costs))
+    k = round(costs.shape[1] ** 0.5)
+    model, network = tile_model(k), trunk(k)
     options = {"blackboxOpt": {"lambd": 20}, "perturbedFenchelYoung": {"n_samples": 1, "sigma": 1.0}}.get(method, {})
     layer = getattr(pyepo.func, method)(model, processes=1, **options)
-    optimizer = torch.optim.Adam(network.parameters(), 5e-3)
+    optimizer = torch.optim.Adam(network.parameters(), 5e-3, fused=True)
     mean, deviation = (f(pixels.float(), dim=(0, 1, 2)) for f in (torch.mean, torch.std))
-    start, solving = time.perf_counter(), 0.0
+    start, model.solving = time.perf_counter(), 0.0
     for batch in torch.randperm(count).split(BATCH):
-        pictures = ((pixels[batch].float() - mean) / deviation).permute(0, 3, 1, 2)
-        predicted, truth, true_costs = network(pictures), paths[batch], costs[batch]
+        predicted, truth, true_costs = network(pictures(pixels[batch], mean, deviation)), paths[batch], costs[batch]
         if method == "SPOPlus":
             loss = layer(predicted, true_costs, truth, (truth * true_costs).sum(1, keepdim=True))
         elif method == "perturbedFenchelYoung":
@@ -118,7 +137,7 @@ def peer(method, folder, count):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    print(json.dumps([time.perf_counter() - start, solving]))
+    print(json.dumps([time.perf_counter() - start, model.solving]))
 
 
 def main():

@@ -63,6 +63,11 @@ lab)
   ;;
 test) exec /lab/docker/test.sh "${@:2}" ;;
 bench)
+  # Peers are 6 GB: kept on the host, unless a folder for them is there already.
+  [ -d /var/tmp/solvergrad-peers ] || export SOLVERGRAD_PEERS=${SOLVERGRAD_PEERS:-/lab/data/peers}
+  current && cargo_ready && exec python3 /lab/docker/bench.py "${@:2}"
+  ;;
+bench-rust)
   cargo_ready
   exec mold -run cargo --offline bench --quiet --profile dev -p solvergrad --bench solver -- "${@:2}"
   ;;
@@ -74,10 +79,8 @@ cross-check)
   ;;
 bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
 bench-warcraft) current && exec python3 /lab/docker/bench_warcraft.py "${@:2}" ;;
-bench-recall) cargo_ready && exec python3 /lab/docker/bench_recall.py "${@:2}" ;;
 docs) exec /lab/docker/docs/make.sh "${@:2}" ;;
 export) exec /opt/jupyter/bin/python /lab/docker/export.py "${@:2}" ;;
-bench-kernel) exec /opt/jupyter/bin/python /lab/docker/bench_kernel.py "${@:2}" ;;
 doctor | data | notebook | solve | sweep) current && exec solvergrad "$@" ;;
 scheduler) exec dask scheduler --port 8786 --dashboard-address :8787 "${@:2}" ;;
 worker)

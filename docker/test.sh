@@ -69,7 +69,7 @@ notebooks() {
 lints() {
   mold -run cargo --offline clippy --quiet -p solvergrad -p stack --all-targets -- -D warnings || return 1
   python3 -m unittest discover --start-directory docker/checks || return 1
-  python3 docker/checks/quoted.py && python3 docker/checks/lint_notebooks.py && python3 docker/checks/licences.py
+  python3 docker/checks/quoted.py && python3 docker/checks/bench_table.py && python3 docker/checks/lint_notebooks.py && python3 docker/checks/licences.py
 }
 
 # Programs know where Rust's own library and libstack.so are; documentation examples, which are among

@@ -47,7 +47,8 @@ UNITS = (r"%|[mµ]?s|(?:milli|micro)?seconds?|minutes?|hours?|k?m|[kMG]B|points?
 # Not after "sec. ", nor after a symbol and "=": settings.
 CHAIN = re.compile(rf"(?<![\w.,/^-])(?<!sec\. )(?<![a-zα-ω}}\d] = )({NUMBER}(?:(?:, | to | and | or | ?/ ?){NUMBER})*)"
                    rf"(?![\w]|\.\d)(\s?(?:{UNITS})(?!\w))?")
-HIDDEN = re.compile(r"^```.*?^```|`[^`\n]*`|\]\([^)]*\)|<[^<>\s][^<>]*>|https?://\S+|\$\$.*?\$\$",
+# The table of the comparisons is bench_table.py's.
+HIDDEN = re.compile(r"^```.*?^```|<!-- bench -->.*?<!-- /bench -->|`[^`\n]*`|\]\([^)]*\)|<[^<>\s][^<>]*>|https?://\S+|\$\$.*?\$\$",
                     re.DOTALL | re.MULTILINE)
 
 

@@ -8,6 +8,7 @@ use tch::{Kind, Tensor};
 use crate::Result;
 
 mod convolution;
+mod dense;
 mod dropout;
 mod embedding_network;
 mod flag_network;
