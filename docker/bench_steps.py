@@ -41,13 +41,12 @@ def cases():
     yield Case("recall", "recall loss, forward and backward", "448 x 448", 1, {
         "SolverGrad": ("rust", "recall loss/blackbox", {}), "SolverGrad, Identity": ("rust", "recall loss/identity", {}),
         "blackbox-backprop": ("python", "recall", {})})
-    both = {"SolverGrad": ("rust", "{}", {}), "PyTorch, fused Adam": ("python", "{} fused", {}),
-            "PyTorch": ("python", "{} plain", {}), "SolverGrad, memory kept": ("rust", "{}", KEPT),
-            "PyTorch, fused Adam, memory kept": ("python", "{} fused", KEPT)}
     for group, case, bench in (("vae", "training step, discrete VAE", "training step/identity, std"),
                                ("network", "training step, Warcraft network", "network step/warcraft")):
-        yield Case(group, case, "", 1, {name: (kind, text.format(bench if kind == "rust" else group), more)
-                                        for name, (kind, text, more) in both.items()})
+        for size, more in (("as it comes", {}), ("freed memory kept", KEPT)):
+            yield Case(group, case, size, 1, {
+                "SolverGrad": ("rust", bench, more), "PyTorch, fused Adam": ("python", f"{group} fused", more),
+                "PyTorch": ("python", f"{group} plain", more)})
 
 
 def built():
