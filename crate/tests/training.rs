@@ -496,33 +496,6 @@ fn the_likelihood_is_libtorchs_with_its_gradient() {
 }
 
 #[test]
-fn a_perceptron_is_products_and_sums_with_their_gradients() {
-    let variables = nn::VarStore::new(Device::Cpu);
-    let network = Mlp::new(&variables.root(), &[30, 50, 4], 1).unwrap();
-    let input = uniform([7, 30], 2).to_kind(Kind::Float).set_requires_grad(true);
-    let mut parameters: Vec<(String, Tensor)> = variables.variables().into_iter().collect();
-    parameters.sort_by(|a, b| a.0.cmp(&b.0));
-    let [b0, w0, b1, w1] = [0, 1, 2, 3].map(|place| &parameters[place].1);
-    let expected = (input.matmul(&w0.tr()) + b0).relu().matmul(&w1.tr()) + b1;
-    let output = network.forward(&input);
-    assert!(output.allclose(&expected, 1e-5, 1e-6, false));
-    let weights = uniform([7, 4], 3).to_kind(Kind::Float);
-    let gradients = |output: &Tensor| {
-        let loss = (output * &weights).sum(Kind::Float);
-        Tensor::run_backward(&[&loss], &[&input, b0, w0, b1, w1], true, false)
-    };
-    for (ours, theirs) in gradients(&output).iter().zip(gradients(&expected)) {
-        assert!(ours.allclose(&theirs, 1e-4, 1e-6, false), "{ours:?} {theirs:?}");
-        assert!(ours.is_contiguous());
-    }
-    // Weights that moved in between would give another gradient.
-    let loss = network.forward(&input).sum(Kind::Float);
-    let _ = tch::no_grad(|| w1.shallow_clone().g_add_scalar_(1.0));
-    let error = loss.f_backward().unwrap_err().to_string();
-    assert!(error.contains("the weights of a dense layer"), "{error}");
-}
-
-#[test]
 fn points_are_aligned_by_rotation_and_reflection() {
     for kind in [Kind::Float, Kind::Double] {
         let truth = (uniform([7, 3], 4) - 0.5).to_kind(kind);

@@ -3,7 +3,6 @@ use rand_chacha::ChaCha8Rng;
 use tch::Tensor;
 use tch::nn::{self, Module};
 
-use super::dense::dense;
 use super::fill;
 use crate::{Error, Result};
 
@@ -59,6 +58,6 @@ impl Module for Mlp {
     /// `[batch, first width]` to `[batch, last width]`.
     fn forward(&self, input: &Tensor) -> Tensor {
         let (first, rest) = self.layers.split_at(1);
-        rest.iter().fold(dense(&first[0], input), |hidden, layer| dense(layer, &hidden.relu()))
+        rest.iter().fold(first[0].forward(input), |hidden, layer| layer.forward(&hidden.relu()))
     }
 }

@@ -8,7 +8,6 @@ use tch::{Kind, Tensor};
 use crate::Result;
 
 mod convolution;
-mod dense;
 mod dropout;
 mod embedding_network;
 mod flag_network;
