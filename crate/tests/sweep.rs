@@ -232,6 +232,32 @@ fn the_registry_is_rebuilt_from_the_folders() -> Result<()> {
 }
 
 #[test]
+fn a_worker_does_runs_by_lines_and_refuses_in_one() {
+    use std::io::{BufRead, BufReader, Write};
+    let folder = Folder::new("");
+    let runs = ["a", "b"].map(|name| folder.run(name, 1, Resources::default()));
+    let mut process = Command::new(env!("CARGO_BIN_EXE_solvergrad"))
+        .args(["sweep", "run", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let mut answers = BufReader::new(process.stdout.take().unwrap()).lines();
+    let mut ask = |run: &Path| -> serde_json::Value {
+        writeln!(input, "{}", run.display()).unwrap();
+        serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap()
+    };
+    assert_eq!(ask(&runs[0])["ended"], "done");
+    assert!(
+        ask(&folder.root.path().join("none"))["refused"].as_str().unwrap().contains("cannot read")
+    );
+    assert_eq!(ask(&runs[1])["ended"], "done");
+    drop(input);
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
 fn the_command_line_refuses_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.toml");

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use solvergrad::sweep::{self, Plan, RunStatus, Sweep};
+use solvergrad::sweep::{self, Plan, Sweep};
 
 use crate::Failure;
 
@@ -40,7 +40,7 @@ pub fn command() -> Command {
         )
         .subcommand(
             // What a worker of an engine calls.
-            Command::new("run").about("Do one run, by its folder").hide(true).arg(
+            Command::new("run").about("Do one run, by its folder, or for `-` those of standard input").hide(true).arg(
                 Arg::new("folder").required(true).value_parser(value_parser!(PathBuf)),
             ),
         )
@@ -111,14 +111,31 @@ fn one(matches: &ArgMatches) -> Result<(), Failure> {
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     let none = || Failure::Message("no folder given".to_owned());
     let folder = matches.get_one::<PathBuf>("folder").ok_or_else(none)?;
+    if folder.as_os_str() == "-" {
+        return served();
+    }
     let end = sweep::execute(folder)?;
-    // The sweep reads the run's files; this is for a worker's log.
-    let status = match end.status {
-        RunStatus::Done => "done",
-        RunStatus::Stopped => "given up",
-        RunStatus::Failed => "failed",
-    };
-    writeln!(io::stdout(), "{} {status} {:.1} s {}", folder.display(), end.seconds, end.reason)?;
+    writeln!(
+        io::stdout(),
+        "{}: {:?} after {:.1} s {}",
+        folder.display(),
+        end.status,
+        end.seconds,
+        end.reason
+    )?;
+    Ok(())
+}
+
+// A folder a line, an answer a line: the process begins once for all runs of a worker.
+fn served() -> Result<(), Failure> {
+    for folder in io::stdin().lines() {
+        let Ok(folder) = folder else { break };
+        let answer = match sweep::execute(Path::new(&folder)) {
+            Ok(end) => serde_json::json!({"ended": end.status}),
+            Err(error) => serde_json::json!({"refused": error.to_string()}),
+        };
+        writeln!(io::stdout(), "{answer}")?;
+    }
     Ok(())
 }
 
