@@ -31,12 +31,21 @@ export HOME=/home/lab
 
 /opt/solvergrad/kernel/freshness.sh warn
 
-# The command line of an edited library, not of the image's.
+# The command line of an edited library, not of the image's: compiled once for each edit and kept in
+# data/, since a container of `run --rm` keeps nothing.
 current() {
   /opt/solvergrad/kernel/freshness.sh is-built && return
-  echo "compiling the edited library" >&2
-  /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
-  (cd /lab && mold -run cargo --offline build --quiet -p solvergrad)
+  local deps=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu/debug all=/lab/data/.solvergrad kept
+  kept=$all/$(/opt/solvergrad/kernel/freshness.sh digest)-$(stat -c %Y /opt/solvergrad/crate.sha256)
+  if [ ! -x "$kept/solvergrad" ]; then
+    echo "crate/ is not what the image was built with: compiling it, about a minute, once for each edit" >&2
+    /opt/solvergrad/kernel/freshness.sh apply "$CARGO_TARGET_DIR"
+    (cd /lab && mold -run cargo --offline build --quiet -p solvergrad)
+    if [ -w /lab/data ]; then
+      rm -rf "$all" && mkdir -p "$kept" && cp "$deps/solvergrad" "$kept/.part" && mv "$kept/.part" "$kept/solvergrad"
+    fi
+  fi
+  export PATH=$kept:$PATH LD_LIBRARY_PATH=$deps/deps:$LD_LIBRARY_PATH
 }
 
 cargo_ready() {
@@ -81,7 +90,23 @@ bench-solvers) current && exec python3 /lab/docker/bench_solvers.py "${@:2}" ;;
 bench-warcraft) current && exec python3 /lab/docker/bench_warcraft.py "${@:2}" ;;
 docs) exec /lab/docker/docs/make.sh "${@:2}" ;;
 export) exec /opt/jupyter/bin/python /lab/docker/export.py "${@:2}" ;;
-doctor | data | notebook | solve | sweep) current && exec solvergrad "$@" ;;
+notebook) exec solvergrad "$@" ;;
+doctor | data | solve | sweep) current && exec solvergrad "$@" ;;
+help)
+  cat <<'TEXT'
+lab                        JupyterLab (`docker compose up`)
+doctor                     what works, what is missing
+data list|fetch|verify|make
+notebook run|check|build   a notebook without Jupyter, or as a program
+sweep FILE.toml            many runs of a notebook
+solve PROBLEM              the solvers on the command line
+export NOTEBOOK            as HTML and PDF
+docs                       the library's pages
+test [STEP...]             the test suite
+bench, bench-rust, cross-check
+Each with --help, where it takes anything.
+TEXT
+  ;;
 scheduler) exec dask scheduler --port 8786 --dashboard-address :8787 "${@:2}" ;;
 worker)
   # Programs are processes of their own, so that the engine need not mind their memory. A worker whose

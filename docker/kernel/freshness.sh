@@ -2,6 +2,7 @@
 # Whether the library's sources are those the image was built with, by content. Cargo judges by
 # time: a checkout can be newer than the image with the same content, or older with another one.
 #   freshness.sh record         notes the content (in the image)
+#   freshness.sh digest         prints the content's short name
 #   freshness.sh is-built       succeeds where the content is the one of the image
 #   freshness.sh apply TARGET   makes cargo see in TARGET what is the case
 #   freshness.sh warn           says so where the image itself has to be built again
@@ -13,6 +14,7 @@ record)
   digest Cargo.toml src >"$noted"
   digest Cargo.toml shim >"$noted.image"
   ;;
+digest) digest Cargo.toml src | cut -c1-16 ;;
 is-built) [ "$(digest Cargo.toml src)" = "$(cat "$noted")" ] ;;
 apply)
   # What the compiler knows of the library is stored packed (warm.sh) until the library is edited.

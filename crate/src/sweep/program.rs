@@ -16,6 +16,8 @@ use crate::{Error, Result};
 pub(super) struct Program {
     pub path: PathBuf,
     pub hash: String,
+    // For messages: the notebook it was made of, where that is known.
+    name: String,
 }
 
 /// A program only has to read its configuration.
@@ -47,19 +49,20 @@ impl Program {
         if !output.status.success() {
             return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
         }
-        Self::at(path)
+        Ok(Self { name: notebook.display().to_string(), ..Self::at(path)? })
     }
 
     /// The program at `path`.
     pub fn at(path: &Path) -> Result<Self> {
-        Ok(Self { path: path.to_path_buf(), hash: hash_of(path)? })
+        let name = path.display().to_string();
+        Ok(Self { path: path.to_path_buf(), hash: hash_of(path)?, name })
     }
 
     /// What the program makes of `parameters`: its whole configuration, defaults included. Nothing
     /// else of it runs.
     pub fn configuration(&self, parameters: &Map<String, Value>) -> Result<Map<String, Value>> {
         let wrong = |problem: String| Error::Configuration {
-            variable: format!("parameters of {}", self.path.display()),
+            variable: format!("the sweep's parameters of {}", self.name),
             problem,
         };
         let mut child = self

@@ -153,6 +153,7 @@ fn libraries() -> Result<Vec<PathBuf>> {
 
 fn run(matches: &ArgMatches) -> Result<()> {
     let notebook = matches.get_one::<PathBuf>("notebook").context("no notebook given")?;
+    std::fs::metadata(notebook).with_context(|| format!("reading {}", notebook.display()))?;
     let mut command = Command::new("/opt/jupyter/bin/python");
     command.arg("/lab/docker/notebook.py").arg(notebook);
     match matches.get_one::<PathBuf>("out") {
