@@ -96,14 +96,25 @@ fn summary(results: &Sweep, folder: &Path) -> Result<(), Failure> {
         writeln!(out, "  see {}", results.folder_of(run).join("log.txt").display())?;
     }
     if let Some((run, epoch, value)) = &progress.best {
-        let card = std::fs::read_to_string(results.folder_of(run).join("run.json")).unwrap_or_default();
+        let card =
+            std::fs::read_to_string(results.folder_of(run).join("run.json")).unwrap_or_default();
         let card: sweep::RunCard = serde_json::from_str(&card).map_err(solvergrad::Error::from)?;
         let varied = |(name, _): &(String, serde_json::Value)| results.varied().contains(name);
-        let parameters: serde_json::Map<_, _> = card.parameters.into_iter().filter(varied).collect();
-        writeln!(out, "best: {value} after epoch {epoch}, {}, seed {}", json(&parameters), card.seed)?;
+        let parameters: serde_json::Map<_, _> =
+            card.parameters.into_iter().filter(varied).collect();
+        writeln!(
+            out,
+            "best: {value} after epoch {epoch}, {}, seed {}",
+            json(&parameters),
+            card.seed
+        )?;
     }
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    writeln!(out, "in a notebook: Sweep::open(\"{name}\")?.rows()?; elsewhere {}", folder.join("registry.parquet").display())?;
+    writeln!(
+        out,
+        "in a notebook: Sweep::open(\"{name}\")?.rows()?; elsewhere {}",
+        folder.join("registry.parquet").display()
+    )?;
     match progress.total - progress.done - progress.stopped {
         0 => Ok(()),
         missing => Err(Failure::Message(format!(
