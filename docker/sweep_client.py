@@ -139,7 +139,10 @@ def main():
             with Client(address, timeout=FIRST, set_as_default=False) as client:
                 answered = time.monotonic()
                 spread.until_lost(client)
-        except (OSError, TimeoutError) as error:
+        except GivenUp:
+            raise
+        # Of many types: the engine's own way to say that its scheduler is gone.
+        except Exception as error:
             if answered is None:
                 raise GivenUp(f"no scheduler answers there ({error}); start one with `docker compose --profile "
                                "cluster up`, or correct the address") from error
