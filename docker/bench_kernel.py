@@ -7,7 +7,6 @@ Both are warm: everything is compiled, nothing but cells is built while the cloc
 means evcxr's default, static linking, with `:dep` lines in the first cell. The two alternate.
 """
 import argparse
-import csv
 import json
 import os
 import re
@@ -19,7 +18,7 @@ import time
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
-from bench_solvers import FOLDER
+from bench_solvers import FOLDER, write_rows
 
 FIRST = "let t = Tensor::randn([3, 4], (Kind::Float, Device::Cpu));"
 CELLS = [
@@ -133,11 +132,7 @@ def main():
                 times = session(specs, name, imports)
                 rows += [dict(zip(COLUMNS, (case, size, who, at, turn, times[key], unit))) for key, (case, size, unit) in TITLES.items()]
                 print(who, ", ".join(f"{key} {value:.2f}" for key, value in times.items()), file=sys.stderr, flush=True)
-    with open(f"{arguments.out}/kernel.csv.part", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{arguments.out}/kernel.csv.part", f"{arguments.out}/kernel.csv")
+    write_rows(f"{arguments.out}/kernel.csv", COLUMNS, rows)
 
 
 if __name__ == "__main__":

@@ -555,14 +555,6 @@ def verdicts(title, proof, found):
             yield False, f"{title}: ours is better than {about(name)[0]}, which should be exact"
 
 
-def write_csv(rows, path):
-    with open(f"{path}.part", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{path}.part", path)
-
-
 def table_lines(rows):
     """Lines of the table for the rows of one case."""
     def summary(solver):
@@ -581,6 +573,16 @@ def table_lines(rows):
         cells = [rows[0]["case"], short(time_ours, 4), solver, note or short(time_peer, 4), short(ratio, 3),
                  short(objective_ours, 7), short(objective, 7), proof]
         yield f"| {' | '.join(cells)} |"
+
+
+def write_rows(path, columns, rows):
+    """A table whole or not at all: written beside, then moved."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with open(f"{path}.part", "w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    os.replace(f"{path}.part", path)
 
 
 def machine():
@@ -628,7 +630,7 @@ def main():
             table += table_lines(new)
             proof = [row["note"] for row in new if row["solver"] == "SolverGrad"][-1]
             wrong += verdicts(title.format(size), proof, found)
-            write_csv(rows, f"{options.out}/solver_benchmark.csv")
+            write_rows(f"{options.out}/solver_benchmark.csv", COLUMNS, rows)
     print(f"{machine()}, one thread for each solver, median of {options.rounds} rounds; load average "
           f"{load[0]:.2f} before, {os.getloadavg()[0]:.2f} after\n")
     print(called([options.program, "--version"], options.limit).strip(), f"Python {sys.version.split()[0]}",

@@ -9,7 +9,6 @@ some samples. Where both print a loss and the norm of its gradient, these have t
 """
 import argparse
 import collections
-import csv
 import glob
 import importlib
 import json
@@ -22,7 +21,7 @@ import tempfile
 import time
 import types
 
-from bench_solvers import PYEPO, THREADS, environment
+from bench_solvers import PYEPO, THREADS, environment, write_rows
 
 Case = collections.namedtuple("Case", "group case size threads entries")
 COLUMNS = ["group", "case", "size", "who", "version", "round", "milliseconds"]
@@ -270,13 +269,8 @@ def main():
                 version = "" if kind == "rust" else versions.get(name, PYEPO["torch"])
                 rows.append(dict(zip(COLUMNS, (*case[:3], name, version, turn, milliseconds))))
                 print(f"{case.case} {case.size}: {name} {milliseconds:.3f} ms", file=sys.stderr, flush=True)
-    os.makedirs(options.out, exist_ok=True)
     path = f"{options.out}/steps.csv"
-    with open(f"{path}.part", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{path}.part", path)
+    write_rows(path, COLUMNS, rows)
 
 
 if __name__ == "__main__":

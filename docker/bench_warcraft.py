@@ -11,7 +11,6 @@ network gets channels-last pictures, as ours does, which its users have to know 
 installs PyEPO and PyTorch (5.4 GB) in $SOLVERGRAD_PEERS, or /var/tmp/solvergrad-peers.
 """
 import argparse
-import csv
 import json
 import os
 import re
@@ -21,7 +20,7 @@ import sys
 import tempfile
 import time
 
-from bench_solvers import PYEPO, THREADS, environment, machine, steps
+from bench_solvers import PYEPO, THREADS, environment, machine, steps, write_rows
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 EPOCH, BATCH, TESTED = 10_000, 70, 70
@@ -173,13 +172,8 @@ def main():
                 version = "" if name in OURS else f"pyepo {PYEPO['pyepo']}"
                 rows.append(dict(zip(COLUMNS, (name, version, turn, options.maps, seconds * scale, solver * scale))))
                 print(name, f"{seconds * scale:.1f} s an epoch, {solver * scale:.2f} s of them solving", file=sys.stderr, flush=True)
-    os.makedirs(options.out, exist_ok=True)
     path = f"{options.out}/03_warcraft_epoch.csv"
-    with open(f"{path}.part", "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    os.replace(f"{path}.part", path)
+    write_rows(path, COLUMNS, rows)
     print(f"{machine()}, one thread, medians of {options.rounds} rounds of {options.maps} maps, as of {EPOCH}; "
           f"load average {os.getloadavg()[0]:.2f}\n\n| method | epoch [s] | solving [s] | solving [%] |\n|---|---|---|---|")
     for name in methods:
