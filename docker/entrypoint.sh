@@ -113,6 +113,8 @@ worker)
   # scheduler is gone ends; whoever started it starts it again.
   threads=${WORKER_THREADS:-$(nproc)}
   memory=$(awk '/MemAvailable/ {printf "%d", $2 / 1e6}' /proc/meminfo)
+  limit=$(cat /sys/fs/cgroup/memory.max 2>/dev/null || true)
+  [[ $limit =~ ^[0-9]+$ ]] && [ $((limit / 1000000000)) -lt "$memory" ] && memory=$((limit / 1000000000)) || true
   exec dask worker "${SCHEDULER:-tcp://scheduler:8786}" --no-nanny --nthreads "$threads" --memory-limit 0 --no-dashboard \
     --local-directory /tmp --death-timeout 60 --resources "threads=$threads memory_gb=${WORKER_MEMORY_GB:-$memory} gpus=${WORKER_GPUS:-0}" "${@:2}"
   ;;

@@ -3,9 +3,9 @@
 
     python3 docker/test_cluster.py [--runs N]      # where Docker is; the image is built
 
-A worker is killed, another cut off the network for 30 s, the scheduler restarted: all results arrive, each
-exactly once, and are those of a serial run, byte for byte. Then what is refused: an address without a
-scheduler, and a worker with another program.
+A worker is killed, another cut off the network for 30 s, the scheduler restarted, and a fourth worker has
+none of the data: all results arrive, each exactly once, and are those of a serial run, byte for byte. Then
+what is refused: an address without a scheduler, and a worker with another program.
 """
 import argparse
 import json
@@ -18,6 +18,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PROJECT = "solvergrad-cluster-test"
+STRANGER = f"{PROJECT}-stranger"
 SWEEP = """notebook = "/lab/notebooks/01_discrete_vae.ipynb"
 seeds = {seeds}
 [fixed]
@@ -132,6 +133,8 @@ def main():
         assert len(serial.done()) == serial.attempts() == total
 
         compose("up", "-d", "--scale", "worker=3", "scheduler", "worker")
+        docker("run", "--detach", "--name", STRANGER, "--network", f"{PROJECT}_default", "--env", "WORKER_THREADS=1",
+               "solvergrad:cpu", "worker")
         start = time.monotonic()
         with tempfile.TemporaryFile("w+") as log:
             process = subprocess.Popen([sys.executable, __file__, "--sweep", names[1], "--on", "tcp://scheduler:8786"],
@@ -145,6 +148,9 @@ def main():
                 print(*log.read().splitlines()[-12:], sep="\n", flush=True)
         assert status == 0, f"exit status {status}"
         print(f"disturbed: {len(spread.done())} runs in {time.monotonic() - start:.0f} s, begun {spread.attempts()} times")
+        assert "sweep run -" in docker("exec", STRANGER, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"), \
+            "the worker without data was never asked"
+        docker("rm", "--force", STRANGER)
         assert spread.done() == serial.done(), "the rows differ from those of the serial run"
         # What was broken off is begun again, nothing else.
         assert total <= spread.attempts() <= total + 8, f"{spread.attempts()} attempts"
@@ -169,6 +175,7 @@ def main():
         print("refused:", result.stderr.strip().splitlines()[-1])
         assert len(spread.done()) == total - 1 and not (lost / "out").exists()
     finally:
+        subprocess.run(["docker", "rm", "--force", STRANGER], capture_output=True)
         compose("down", "--volumes", stderr=subprocess.DEVNULL)
         for name in names:
             (ROOT / f"data/{name}.toml").unlink(missing_ok=True)

@@ -4,7 +4,7 @@ mod atomic;
 mod csv;
 
 pub use atomic::write_atomically;
-pub(crate) use atomic::{make_folder, replace_file};
+pub(crate) use atomic::{make_folder, make_folder_named, replace_file};
 pub use csv::{read_csv, write_csv};
 
 use polars::prelude::{Column, DataFrame, DataType, NamedFrom, Series};

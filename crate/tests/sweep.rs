@@ -27,31 +27,34 @@ printf 'experiment,rule,projection,margin,seed,epoch,split,metric,value\ntoy,r,n
 
 struct Folder {
     root: tempfile::TempDir,
+    hash: String,
 }
 
 impl Folder {
     fn new(body: &str) -> Self {
-        let folder = Self { root: tempfile::tempdir().unwrap() };
-        folder.program(body);
-        fs::create_dir(folder.root.path().join("program.lib")).unwrap();
+        // As the library does: bytes of the program, then what is noted of its libraries, of which
+        // there are none.
+        let text = PROGRAM.replace("BODY", body);
+        let digest = Sha256::digest(format!("{text}{{}}"));
+        let hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let folder = Self { root: tempfile::tempdir().unwrap(), hash };
+        let program = folder.program();
+        fs::create_dir_all(program.with_file_name("program.lib")).unwrap();
+        fs::write(program.with_file_name("libraries.json"), "{}").unwrap();
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         folder
     }
 
-    fn program(&self, body: &str) {
-        let path = self.root.path().join("program");
-        fs::write(&path, PROGRAM.replace("BODY", body)).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    fn program(&self) -> PathBuf {
+        self.root.path().join("programs").join(&self.hash[..16]).join("program")
     }
 
     fn run(&self, name: &str, seed: u64, resources: Resources) -> PathBuf {
-        // As the library does: bytes of the program, then names and sizes of its libraries, of which
-        // there are none.
-        let bytes = fs::read(self.root.path().join("program")).unwrap();
-        let program = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
         let parameters = serde_json::from_value(serde_json::json!({"seed": seed, "rate": 0.5}));
         let card = RunCard {
             hash: name.to_owned(),
-            program,
+            program: self.hash.clone(),
             parameters: parameters.unwrap(),
             seed,
             resources,
@@ -133,14 +136,23 @@ fn a_killed_process_takes_its_program_along_and_the_next_goes_on() -> Result<()>
 
 #[test]
 fn another_program_is_refused_and_nothing_is_written() {
-    let folder = Folder::new("");
-    let run = folder.run("a", 1, Resources::default());
-    folder.program("true");
-    let error = execute(&run).err();
-    assert!(matches!(error, Some(Error::Configuration { .. })), "{error:?}");
-    let message = error.map(|error| error.to_string()).unwrap_or_default();
-    assert!(message.contains("hash") && message.contains("start the sweep again"), "{message}");
-    assert!(!run.join("attempts").exists() && !run.join("out").exists());
+    type Change = fn(PathBuf) -> std::io::Result<()>;
+    let changes: [(Change, &str); 3] = [
+        (|path| fs::write(path, "another"), "this one has"),
+        (|path| fs::remove_file(path), "not there"),
+        (|path| fs::write(path.with_file_name("program.lib").join("a.so"), ""), "this one has"),
+    ];
+    for (change, expected) in changes {
+        let folder = Folder::new("");
+        let run = folder.run("a", 1, Resources::default());
+        change(folder.program()).unwrap();
+        let error = execute(&run).err();
+        assert!(matches!(error, Some(Error::Configuration { .. })), "{error:?}");
+        let message = error.map(|error| error.to_string()).unwrap_or_default();
+        assert!(message.contains(expected) && message.contains(&folder.hash[..16]), "{message}");
+        assert!(message.contains("start the sweep again"), "{message}");
+        assert!(!run.join("attempts").exists() && !run.join("out").exists());
+    }
 }
 
 #[test]
@@ -227,6 +239,15 @@ fn the_registry_is_rebuilt_from_the_folders() -> Result<()> {
     let progress = sweep.progress();
     assert_eq!((progress.total, progress.done, progress.left()), (3, 2, 1));
     assert_eq!(progress.best, Some(("a".to_owned(), 1, 2.0)));
+    // What a training noted counts, not the baselines beside it among the results.
+    let header = "experiment,rule,projection,margin,seed,epoch,split,metric,value\n";
+    let training = folder.root.path().join("runs/b/out/runs/x");
+    fs::create_dir_all(&training).unwrap();
+    let noted = "toy,r,none,none,1,1,test,loss,3.0\ntoy,r,none,none,1,2,test,loss,5.0\n";
+    fs::write(training.join("rows.csv"), format!("{header}{noted}")).unwrap();
+    let progress = sweep.progress();
+    assert_eq!(progress.best, Some(("b".to_owned(), 2, 5.0)));
+    assert_eq!(progress.curves[0], ("b".to_owned(), vec![(1, 3.0), (2, 5.0)]));
     assert!(Sweep::open("none").is_err() && Sweep::open("../toy").is_err());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use solvergrad::sweep::{self, Plan, Sweep};
@@ -24,6 +25,14 @@ pub fn command() -> Command {
                 .value_name("WHERE")
                 .default_value("local")
                 .help("`local`, or the address of a Dask scheduler: tcp://HOST:8786"),
+        )
+        .arg(
+            Arg::new("wait")
+                .long("wait")
+                .value_name("MINUTES")
+                .value_parser(value_parser!(u32))
+                .default_value("2")
+                .help("How long to wait for workers that fit, where there are none"),
         )
         .arg(
             Arg::new("jobs")
@@ -76,13 +85,18 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
     let jobs = matches.get_one::<u16>("jobs").map(|jobs| usize::from(*jobs));
     let ended = match place {
         "local" => sweep::run_local(&plan, jobs, report),
-        address => sweep::run_remote(&plan, address, report),
+        address => {
+            let minutes = matches.get_one::<u32>("wait").copied().unwrap_or_default();
+            sweep::run_remote(&plan, address, Duration::from_secs(60 * u64::from(minutes)), report)
+        }
     };
     // Of what is finished, also where the rest was not to be done.
-    let results = plan.sweep()?;
-    results.registry()?;
+    let results = plan.sweep();
+    if let Ok(results) = &results {
+        results.registry()?;
+    }
     ended?;
-    summary(&results, plan.folder())
+    summary(&results?, plan.folder())
 }
 
 fn summary(results: &Sweep, folder: &Path) -> Result<(), Failure> {

@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 
 /// Writes a file so that a reader, or a run after a crash, finds the old content or all of the new
 /// one: `write` fills a file beside it, which is then synced and renamed. Parent folders are
 /// created; nothing is left behind on failure, and the next write removes what a killed process
-/// left.
+/// left: at once if it was one of this machine, or container, else after a day.
 ///
 /// # Errors
 /// [`Error::Io`] when the system refuses, and whatever `write` returns.
@@ -63,39 +65,70 @@ pub(crate) fn make_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
+    make_folder_named(parent, path, |beside| Ok((path.to_path_buf(), fill(beside)?)))
+}
+
+/// The same where only the content says what its name is: `fill` gives the path it shall have in
+/// `parent`, and what to return.
+pub(crate) fn make_folder_named<T>(
+    parent: &Path,
+    for_now: &Path,
+    fill: impl FnOnce(&Path) -> Result<(PathBuf, T)>,
+) -> Result<T> {
     fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
-    remove_orphans(parent, path);
-    let beside = Beside(parent.join(name_beside(path, std::process::id())));
+    remove_orphans(parent, for_now);
+    let beside = Beside(parent.join(name_beside(for_now, std::process::id())));
     fs::create_dir(&beside.0).map_err(Error::io("create", &beside.0))?;
-    fill(&beside.0)?;
-    match fs::rename(&beside.0, path) {
+    let (path, answer) = fill(&beside.0)?;
+    match fs::rename(&beside.0, &path) {
         Err(_) if path.is_dir() => {}
-        renamed => renamed.map_err(Error::io("create", path))?,
+        renamed => renamed.map_err(Error::io("create", &path))?,
     }
     let _ = File::open(parent).and_then(|folder| folder.sync_all());
-    Ok(())
+    Ok(answer)
 }
+
+/// Where numbers of processes mean something: several machines, or containers, may share a folder.
+static PLACE: LazyLock<String> = LazyLock::new(|| {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let space = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    let text = format!("{}{}", boot.trim(), space.to_string_lossy());
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
+});
+
+/// How old a file of another place has to be to be one that nobody writes any more.
+const ABANDONED: Duration = Duration::from_secs(24 * 3600);
 
 fn name_beside(path: &Path, process: u32) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("{}{process}.{count}.tmp", prefix_beside(path))
+    format!("{}{}.{process}.{count}.tmp", prefix_beside(path), *PLACE)
 }
 
 fn prefix_beside(path: &Path) -> String {
     format!(".{}.", path.file_name().unwrap_or_default().to_string_lossy())
 }
 
-// Files beside `path` whose process is gone.
+// Files beside `path` that nobody is writing.
 fn remove_orphans(folder: &Path, path: &Path) {
     let prefix = prefix_beside(path);
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let process = name
+        let parts = name
             .to_str()
-            .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".tmp")?.split_once('.'))
-            .and_then(|(process, _)| process.parse::<u32>().ok());
-        if process.is_some_and(|process| !Path::new("/proc").join(process.to_string()).exists()) {
+            .and_then(|name| name.strip_prefix(&prefix)?.strip_suffix(".tmp"))
+            .map(|parts| parts.split('.').collect::<Vec<_>>());
+        let abandoned = match parts.as_deref() {
+            Some([place, process, _]) if *place == *PLACE => process
+                .parse::<u32>()
+                .is_ok_and(|process| !Path::new("/proc").join(process.to_string()).exists()),
+            Some([_, process, _]) if process.parse::<u32>().is_ok() => {
+                let changed = entry.metadata().and_then(|metadata| metadata.modified());
+                changed.is_ok_and(|time| time.elapsed().is_ok_and(|age| age > ABANDONED))
+            }
+            _ => false,
+        };
+        if abandoned {
             remove(&entry.path());
         }
     }
@@ -118,6 +151,7 @@ fn remove(path: &Path) {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -142,11 +176,19 @@ mod tests {
         // No process has this number: the kernel's largest is 2^22.
         let orphan = folder.path().join(name_beside(&path, u32::MAX));
         let own = folder.path().join(name_beside(&path, std::process::id()));
-        for left in [&orphan, &own] {
+        let [elsewhere, abandoned] =
+            ["other", "lost"].map(|place| folder.path().join(format!(".file.txt.{place}.7.0.tmp")));
+        for left in [&orphan, &own, &elsewhere, &abandoned] {
             fs::write(left, "half").map_err(Error::io("write", left))?;
         }
+        let days_ago = SystemTime::now() - 2 * ABANDONED;
+        let file = File::options().write(true).open(&abandoned);
+        file.and_then(|file| file.set_modified(days_ago))
+            .map_err(Error::io("write", &abandoned))?;
         write_atomically(&path, |_| Ok(()))?;
         assert!(!orphan.exists() && own.exists() && path.exists());
+        // Another machine may be writing the same: only time tells.
+        assert!(elsewhere.exists() && !abandoned.exists());
         Ok(())
     }
 

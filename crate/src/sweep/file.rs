@@ -162,7 +162,7 @@ impl Goal {
 /// came to it before is stopped there. With few runs at a rung nobody is stopped: the first `factor` - 1
 /// go on. Runs differ in speed, so that what is stopped depends on timing: a table for a paper is
 /// made without.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Halving {
     /// Epochs after which runs are compared.

@@ -8,6 +8,7 @@ use super::file::Resources;
 use super::registry::Progress;
 use super::run::execute_on;
 use super::{Plan, Sweep};
+use crate::device::cuda_available;
 use crate::{Error, Result, doctor, interrupt};
 
 /// Does all runs of a plan that are left, `jobs` at once or as many as fit, and calls `report` every
@@ -22,14 +23,15 @@ pub fn run_local(
     jobs: Option<usize>,
     mut report: impl FnMut(&Progress),
 ) -> Result<()> {
-    let sweep = plan.sweep()?;
     let left = plan.left();
-    let Some(first) = left.first() else {
+    let gpus = visible_gpus();
+    let fitting = left.first().map(|first| fitting(&first.resources, gpus.len())).transpose()?;
+    let _lock = plan.start()?;
+    let sweep = plan.sweep()?;
+    let (Some(first), Some(fitting)) = (left.first(), fitting) else {
         report(&sweep.progress());
         return Ok(());
     };
-    let gpus = visible_gpus();
-    let fitting = fitting(&first.resources, gpus.len())?;
     let jobs = jobs.unwrap_or(fitting).clamp(1, left.len());
     let folders: VecDeque<_> = left.iter().map(|run| plan.folder_of(run)).collect();
     let (queue, problems) = (Mutex::new(folders), Mutex::new(Vec::new()));
@@ -92,6 +94,7 @@ fn visible_gpus() -> Vec<String> {
         Ok(list) => {
             list.split(',').filter(|gpu| !gpu.trim().is_empty()).map(str::to_owned).collect()
         }
+        Err(_) if !cuda_available() => Vec::new(),
         Err(_) => (0..tch::Cuda::device_count()).map(|gpu| gpu.to_string()).collect(),
     }
 }

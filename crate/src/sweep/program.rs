@@ -1,5 +1,6 @@
 //! The program of a sweep: made from the notebook, known by its hash, asked for its configuration.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -9,9 +10,10 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
+use crate::record::{self, make_folder_named};
 use crate::{Error, Result};
 
-/// A compiled notebook with its libraries beside it.
+/// A compiled notebook with its libraries beside it, in a folder named by its hash.
 #[derive(Clone, Debug)]
 pub(super) struct Program {
     pub path: PathBuf,
@@ -22,40 +24,55 @@ pub(super) struct Program {
 
 /// A program only has to read its configuration.
 const PATIENCE: Duration = Duration::from_secs(60);
+const NAME: &str = "program";
+/// Beside a program: hashes and sizes of its libraries, which are too large to be read for each run.
+const LIBRARIES: &str = "libraries.json";
 
 impl Program {
-    /// Compiles `notebook` as `path`. A notebook and a library that did not change give the very same
-    /// file, and with it the same hash.
-    pub fn build(notebook: &Path, path: &Path) -> Result<Self> {
+    /// Compiles `notebook` and has `accept` look at the program; only then it gets a place in
+    /// `programs`, where it never changes. A notebook and a library that did not change give the very
+    /// same files, and with them the same hash and place.
+    pub fn build<T>(
+        notebook: &Path,
+        programs: &Path,
+        accept: impl FnOnce(&Self) -> Result<T>,
+    ) -> Result<(Self, T)> {
         fs::metadata(notebook).map_err(Error::io("read", notebook))?;
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        }
-        let failed = |problem: String| Error::Program {
-            program: format!("solvergrad notebook build {}", notebook.display()),
-            problem,
-            cure: "the cells have to compile as a program: see `solvergrad notebook check`",
-        };
-        let output = Command::new("solvergrad-kernel")
-            .args(["notebook", "build"])
-            .arg(notebook)
-            .arg("-o")
-            .arg(path)
-            // A notebook's own process is none of the kernel's other roles.
-            .env_remove("EVCXR_IS_RUNTIME")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(|error| failed(format!("{error}: the image's kernel makes programs")))?;
-        if !output.status.success() {
-            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-        }
-        Ok(Self { name: notebook.display().to_string(), ..Self::at(path)? })
+        make_folder_named(programs, Path::new("new"), |folder| {
+            let path = folder.join(NAME);
+            compile(notebook, &path)?;
+            record::write_atomically(&folder.join(LIBRARIES), |file| {
+                Ok(serde_json::to_writer(file, &libraries_of(&path)?)?)
+            })?;
+            let name = notebook.display().to_string();
+            let program = Self { hash: hash_of(&path)?, path, name };
+            let answer = accept(&program)?;
+            let place = folder_of(programs, &program.hash);
+            let program = Self { path: place.join(NAME), ..program };
+            Ok((place, (program, answer)))
+        })
     }
 
-    /// The program at `path`.
-    pub fn at(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        Ok(Self { path: path.to_path_buf(), hash: hash_of(path)?, name })
+    /// The program of this hash in `programs`.
+    ///
+    /// # Errors
+    /// [`Error::Configuration`] where it is not there, or is not what its name says.
+    pub fn open(programs: &Path, hash: &str) -> Result<Self> {
+        let path = folder_of(programs, hash).join(NAME);
+        let wrong = |problem: String| Error::Configuration {
+            variable: path.display().to_string(),
+            problem: format!(
+                "the sweep was made with a program of hash {hash:.16}, {problem}; start the sweep again"
+            ),
+        };
+        if !path.exists() {
+            return Err(wrong("which is not there".into()));
+        }
+        let found = hash_of(&path)?;
+        if found != hash {
+            return Err(wrong(format!("and this one has {found:.16}")));
+        }
+        Ok(Self { name: path.display().to_string(), path, hash: found })
     }
 
     /// What the program makes of `parameters`: its whole configuration, defaults included. Nothing
@@ -122,29 +139,78 @@ impl Program {
     }
 
     fn libraries(&self) -> PathBuf {
-        let mut folder = self.path.clone().into_os_string();
-        folder.push(".lib");
-        folder.into()
+        libraries_beside(&self.path)
     }
 }
 
-/// SHA-256 of the program's bytes and of the names and sizes of the libraries beside it, in
-/// hexadecimal. (Libraries are a hundred megabytes, read for each run.)
+/// Where the program of a hash is.
+pub(super) fn folder_of(programs: &Path, hash: &str) -> PathBuf {
+    programs.join(hash.get(..16).unwrap_or(hash))
+}
+
+fn compile(notebook: &Path, path: &Path) -> Result<()> {
+    let failed = |problem: String| Error::Program {
+        program: format!("solvergrad notebook build {}", notebook.display()),
+        problem,
+        cure: "the cells have to compile as a program: see `solvergrad notebook check`",
+    };
+    let output = Command::new("solvergrad-kernel")
+        .args(["notebook", "build"])
+        .arg(notebook)
+        .arg("-o")
+        .arg(path)
+        // A notebook's own process is none of the kernel's other roles.
+        .env_remove("EVCXR_IS_RUNTIME")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| failed(format!("{error}: the image's kernel makes programs")))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+fn libraries_beside(program: &Path) -> PathBuf {
+    let mut folder = program.to_path_buf().into_os_string();
+    folder.push(".lib");
+    folder.into()
+}
+
+// Name, size and hash of each library.
+type Libraries = BTreeMap<String, (u64, String)>;
+
+fn libraries_of(program: &Path) -> Result<Libraries> {
+    let sized = sizes_of(&libraries_beside(program))?;
+    let hashed = sized.into_iter().map(|(path, name, size)| {
+        let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+        Ok((name, (size, hex(&Sha256::digest(bytes)))))
+    });
+    hashed.collect()
+}
+
+fn sizes_of(folder: &Path) -> Result<Vec<(PathBuf, String, u64)>> {
+    let entries = fs::read_dir(folder).map_err(Error::io("read", folder))?.flatten();
+    let sized = entries.map(|entry| {
+        let size = entry.metadata().map_err(Error::io("read", entry.path()))?.len();
+        Ok((entry.path(), entry.file_name().to_string_lossy().into_owned(), size))
+    });
+    sized.collect()
+}
+
+/// SHA-256 of the program's bytes and of what is noted of its libraries, in hexadecimal.
 pub(super) fn hash_of(path: &Path) -> Result<String> {
+    let noted = path.with_file_name(LIBRARIES);
+    let text = fs::read_to_string(&noted).map_err(Error::io("read", &noted))?;
+    let libraries: Libraries = serde_json::from_str(&text)?;
     let mut hash = Sha256::new();
     hash.update(fs::read(path).map_err(Error::io("read", path))?);
-    let mut folder = path.to_path_buf().into_os_string();
-    folder.push(".lib");
-    let mut libraries: Vec<String> = fs::read_dir(Path::new(&folder))
-        .map_err(Error::io("read", Path::new(&folder)))?
-        .flatten()
-        .map(|entry| {
-            let size = entry.metadata().map_or(0, |metadata| metadata.len());
-            format!("{} {size}\n", entry.file_name().to_string_lossy())
-        })
-        .collect();
-    libraries.sort();
-    hash.update(libraries.concat());
+    hash.update(text);
+    // A library of another size is another one, whatever was noted.
+    for (_, name, size) in sizes_of(&libraries_beside(path))? {
+        if libraries.get(&name).is_none_or(|(noted, _)| *noted != size) {
+            hash.update(format!("{name} {size}"));
+        }
+    }
     Ok(hex(&hash.finalize()))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::file::Objective;
 use super::folder_of;
-use super::halving::{Rungs, last_value};
+use super::halving::curve_of;
 use super::run::{RunCard, RunEnd, RunStatus, end_of, is_running};
 use crate::record::{self, Row};
 use crate::{Error, Result};
@@ -94,6 +94,24 @@ impl Sweep {
         self.folder.join("runs").join(run)
     }
 
+    /// The hashes of its runs.
+    pub(super) fn runs(&self) -> &[String] {
+        &self.plan.runs
+    }
+
+    /// The cards of the runs some process is at, of this plan or an earlier one.
+    pub(super) fn running(&self) -> impl Iterator<Item = RunCard> + use<> {
+        let entries = fs::read_dir(self.folder.join("runs")).into_iter().flatten().flatten();
+        let running = entries.map(|entry| entry.path()).filter(|folder| is_running(folder));
+        running.filter_map(|folder| card_of(&folder).ok().flatten())
+    }
+
+    /// Whether a process hands out its runs.
+    pub(super) fn is_worked_on(&self) -> bool {
+        let file = fs::File::options().write(true).open(self.folder.join("lock"));
+        file.is_ok_and(|file| matches!(file.try_lock(), Err(fs::TryLockError::WouldBlock)))
+    }
+
     /// How far the sweep is now, by the files of its runs.
     pub fn progress(&self) -> Progress {
         let mut progress = Progress { total: self.plan.runs.len(), ..Progress::default() };
@@ -112,11 +130,7 @@ impl Sweep {
                 None => continue,
             }
             let Some(objective) = self.objective() else { continue };
-            let rows = match record::read_csv(folder.join("rows.csv")) {
-                Ok(rows) => rows,
-                Err(_) => Rungs::rows(&folder.join("out/runs")),
-            };
-            progress.add(run, &rows, objective);
+            progress.add(run, curve_of(&folder, objective), objective);
         }
         if !seconds.is_empty() {
             progress.seconds = Some(seconds.iter().sum::<f64>() / seconds.len() as f64);
@@ -234,20 +248,18 @@ impl Sweep {
 }
 
 impl Progress {
-    fn add(&mut self, run: &str, rows: &[Row], objective: &Objective) {
-        let Some((last, value)) = last_value(rows, objective) else { return };
+    fn add(&mut self, run: &str, curve: Vec<(u32, f64)>, objective: &Objective) {
+        let Some(&(last, value)) = curve.last() else { return };
         let better =
             self.best.as_ref().is_none_or(|(.., best)| objective.goal.prefers(value, *best));
         if better {
             self.best = Some((run.to_owned(), last, value));
         }
-        let curve = (1..=last)
-            .filter_map(|epoch| Some((epoch, super::halving::value_at(rows, objective, epoch)?)));
-        self.curves.push((run.to_owned(), curve.collect()));
+        self.curves.push((run.to_owned(), curve));
     }
 }
 
-fn card_of(folder: &Path) -> Result<Option<RunCard>> {
+pub(super) fn card_of(folder: &Path) -> Result<Option<RunCard>> {
     let path = folder.join("run.json");
     let text = match fs::read_to_string(&path) {
         Ok(text) => text,

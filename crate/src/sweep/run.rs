@@ -1,10 +1,10 @@
 //! One run, in its own folder: started, watched, ended, and never done twice.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use super::file::{Halving, Objective, Resources};
 use super::halving::Rungs;
 use super::program::Program;
 use crate::record::{self, Row, write_atomically};
-use crate::{Error, Result, doctor, interrupt};
+use crate::{Error, Result, device, doctor, interrupt};
 
 /// What a run is, as `run.json` in its folder has it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,7 +84,9 @@ pub(super) fn finished(folder: &Path) -> Option<RunEnd> {
 
 /// Whether a process, on this machine or on another with the same file system, is at the run.
 pub(super) fn is_running(folder: &Path) -> bool {
-    File::open(folder.join("lock")).is_ok_and(|file| file.try_lock().is_err())
+    // A shared lock, so that nobody who looks is taken for one who runs.
+    let file = File::open(folder.join("lock"));
+    file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Does the run that `run.json` in `folder` describes, unless it is done. Of several processes that
@@ -109,25 +111,20 @@ pub(super) fn execute_on(folder: &Path, gpus: Option<&str>) -> Result<RunEnd> {
     let place = folder.join("lock");
     let file = File::create(&place).map_err(Error::io("create", &place))?;
     // A killed holder lets go of it, and so does one whose machine is lost.
-    while file.try_lock().is_err() {
+    while let Err(error) = file.try_lock() {
+        if let TryLockError::Error(error) = error {
+            return Err(Error::io("lock", &place)(error));
+        }
         if let Some(end) = finished(folder) {
             return Ok(end);
         }
+        interrupt::check("waiting for a run that another process is at")?;
         std::thread::sleep(Duration::from_millis(200));
     }
     if let Some(end) = finished(folder) {
         return Ok(end);
     }
-    let program = Program::at(&folder.join("../../program"))?;
-    if program.hash != card.program {
-        return Err(Error::Configuration {
-            variable: program.path.display().to_string(),
-            problem: format!(
-                "the program's hash is {:.16}, the sweep was made with {:.16}; start the sweep again",
-                program.hash, card.program
-            ),
-        });
-    }
+    let program = Program::open(&folder.join("../../programs"), &card.program)?;
     let attempt =
         Attempt { folder, card: &card, gpus, start: Instant::now(), number: count(folder)? };
     let end = attempt.run(&program)?;
@@ -145,6 +142,17 @@ pub(super) fn execute_on(folder: &Path, gpus: Option<&str>) -> Result<RunEnd> {
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value)? + "\n";
     write_atomically(path, |file| file.write_all(text.as_bytes()).map_err(Error::io("write", path)))
+}
+
+/// The process is killed when the thread that started it ends, however that comes about.
+pub(super) fn dies_with_caller(command: &mut Command) {
+    // SAFETY: a call of the system between fork and exec, which allocates nothing.
+    unsafe {
+        command.pre_exec(|| {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            Ok(())
+        });
+    }
 }
 
 // One line for each attempt; how many there are with this one.
@@ -220,23 +228,20 @@ impl Attempt<'_> {
         {
             command.env(variable, &threads);
         }
+        // A run that asks for a GPU must not do with a CPU without a word.
         match (self.card.resources.gpus, self.gpus) {
-            (0, _) => drop(command.env("CUDA_VISIBLE_DEVICES", "").env_remove("SOLVERGRAD_DEVICE")),
-            (_, Some(gpus)) => drop(command.env("CUDA_VISIBLE_DEVICES", gpus)),
-            (_, None) => {}
-        }
+            (0, _) => command.env("CUDA_VISIBLE_DEVICES", "").env_remove(device::VARIABLE),
+            (_, Some(gpus)) => {
+                command.env("CUDA_VISIBLE_DEVICES", gpus).env(device::VARIABLE, "cuda")
+            }
+            (_, None) => command.env(device::VARIABLE, "cuda"),
+        };
         // Rows are wanted; the figures of hundreds of runs are not.
         command.env("SOLVERGRAD_FIGURES", "off");
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
         command.process_group(0);
-        // SAFETY: a call of the system between fork and exec, which allocates nothing.
-        unsafe {
-            command.pre_exec(|| {
-                // The program must not outlive who watches it, and holds the lock.
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
-        }
+        // It must not outlive who watches it, and holds the lock.
+        dies_with_caller(&mut command);
         command.spawn().map_err(Error::io("start", &program.path))
     }
 

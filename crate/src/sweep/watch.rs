@@ -22,8 +22,9 @@ pub fn watch(name: &str) -> Result<()> {
         let progress = sweep.progress();
         report(&progress);
         idle = if progress.running.is_empty() { idle + 1 } else { 0 };
-        // Between two runs there are moments without any.
-        if progress.left() == 0 || idle > 3 || interrupt::requested() {
+        // Between two runs there are moments without any, and before the first may be long ones.
+        let over = progress.left() == 0 || (idle > 3 && !sweep.is_worked_on());
+        if over || interrupt::requested() {
             return Ok(());
         }
         for _ in 0..10 {
