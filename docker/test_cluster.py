@@ -23,8 +23,8 @@ SWEEP = """notebook = "/lab/notebooks/01_discrete_vae.ipynb"
 seeds = {seeds}
 [fixed]
 epochs = 3
-train_images = 2000
-test_images = 200
+train_images = 1000
+test_images = 100
 [grid]
 variants = [[["identity", "std"]], [["identity", "none"]], [["i-mle", "none"]]]
 temperature = [5.0, 10.0]
@@ -95,6 +95,10 @@ def disturbed(runs, total, process):
     """What happens to a cluster, while the sweep runs."""
     workers = containers("worker")
     runs.wait(total // 6, process)
+    # It has a process for runs once it was asked.
+    processes = docker("exec", STRANGER, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+    assert "sweep run -" in processes, "the worker without data was never asked"
+    docker("rm", "--force", STRANGER)
     print(f"{len(runs.done())} done: killing {workers[0]}", flush=True)
     docker("kill", "--signal", "KILL", workers[0])
     runs.wait(total // 3, process)
@@ -148,9 +152,6 @@ def main():
                 print(*log.read().splitlines()[-12:], sep="\n", flush=True)
         assert status == 0, f"exit status {status}"
         print(f"disturbed: {len(spread.done())} runs in {time.monotonic() - start:.0f} s, begun {spread.attempts()} times")
-        assert "sweep run -" in docker("exec", STRANGER, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"), \
-            "the worker without data was never asked"
-        docker("rm", "--force", STRANGER)
         assert spread.done() == serial.done(), "the rows differ from those of the serial run"
         # What was broken off is begun again, nothing else.
         assert total <= spread.attempts() <= total + 8, f"{spread.attempts()} attempts"
