@@ -102,12 +102,16 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
 fn summary(results: &Sweep, folder: &Path) -> Result<(), Failure> {
     let progress = results.progress();
     let mut out = io::stdout();
-    for (run, end) in &progress.failures {
-        writeln!(out, "{run} failed: {}", end.reason)?;
+    for (runs, end) in progress.kinds_of_failure() {
+        let Some((first, more)) = runs.split_first() else { continue };
+        match more.len() {
+            0 => writeln!(out, "{first} failed: {}", end.reason)?,
+            more => writeln!(out, "{first} and {more} more failed: {}", end.reason)?,
+        }
         for line in end.last_lines.lines() {
             writeln!(out, "  {line}")?;
         }
-        writeln!(out, "  see {}", results.folder_of(run).join("log.txt").display())?;
+        writeln!(out, "  see {}", results.folder_of(first).join("log.txt").display())?;
     }
     if let Some((run, epoch, value)) = &progress.best {
         let card =

@@ -57,6 +57,18 @@ impl Progress {
     pub fn left(&self) -> usize {
         self.total - self.done - self.stopped - self.failures.len()
     }
+
+    /// The failures, those with the same reason and last line together: often all have one.
+    pub fn kinds_of_failure(&self) -> Vec<(Vec<&str>, &RunEnd)> {
+        let mut kinds: Vec<(Vec<&str>, &RunEnd)> = Vec::new();
+        for (run, end) in &self.failures {
+            match kinds.iter_mut().find(|(_, known)| known.cause() == end.cause()) {
+                Some((runs, _)) => runs.push(run),
+                None => kinds.push((vec![run], end)),
+            }
+        }
+        kinds
+    }
 }
 
 impl Sweep {

@@ -66,6 +66,16 @@ pub struct RunEnd {
     pub last_lines: String,
 }
 
+impl RunEnd {
+    /// Why it ended, and what the program said last, in one line.
+    pub fn cause(&self) -> String {
+        match self.last_lines.lines().last() {
+            Some(line) => format!("{}: {line}", self.reason),
+            None => self.reason.clone(),
+        }
+    }
+}
+
 /// Time between two looks at a running program.
 const LOOK: Duration = Duration::from_millis(10);
 

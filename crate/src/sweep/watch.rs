@@ -95,15 +95,26 @@ fn board(name: &str, progress: &Progress, line: &str) -> String {
         escape(line),
         curves(progress),
     );
-    for (run, end) in &progress.failures {
+    for (runs, end) in progress.kinds_of_failure() {
         let _ = write!(
             html,
-            "<details><summary style=\"color: #c62828\">{run} failed: {}</summary><pre>{}</pre></details>",
-            escape(&end.reason),
+            "<details><summary style=\"color: #c62828\">{} failed: {}</summary>{}<pre>{}</pre></details>",
+            some(&runs),
+            escape(&end.cause()),
+            runs.join(" "),
             escape(&end.last_lines),
         );
     }
     html + "</div>"
+}
+
+/// The first of some runs, and how many more.
+fn some(runs: &[&str]) -> String {
+    match runs {
+        [] => String::new(),
+        [run] => (*run).to_owned(),
+        [run, more @ ..] => format!("{run} and {} more", more.len()),
+    }
 }
 
 // Lines over epochs, those of running runs in colour.
@@ -157,10 +168,10 @@ mod tests {
             last_lines: "<b>no</b>".into(),
         };
         let progress = Progress {
-            total: 5,
+            total: 6,
             done: 2,
             stopped: 1,
-            failures: vec![("abc".into(), end)],
+            failures: vec![("abc".into(), end.clone()), ("abd".into(), end)],
             running: vec!["d".into()],
             seconds: Some(2.0),
             best: Some(("e".into(), 2, 0.25)),
@@ -173,12 +184,12 @@ mod tests {
         let text = line(&progress, Some(3725.0));
         assert_eq!(
             text,
-            "2 of 5 runs done, 1 given up, 1 failed, 1 running, 1:02:05 left, best 0.250000 (epoch 2, run e)"
+            "2 of 6 runs done, 1 given up, 2 failed, 1 running, 1:02:05 left, best 0.250000 (epoch 2, run e)"
         );
         let html = board("x", &progress, &text);
         assert!(
-            html.contains("abc failed")
-                && html.contains("&lt;b&gt;no")
+            html.contains("abc and 1 more failed: exit status: 1: &lt;b&gt;no")
+                && html.contains("abc abd")
                 && html.contains("<polyline")
         );
     }

@@ -286,7 +286,9 @@ impl Program {
         program.add(
             &format!(
                 "#![allow(unused, clippy::all)]\nuse solvergrad::prelude::*;\n\
-                 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {{\n\
+                 fn main() {{\n\
+                 if let Err(error) = cells() {{ eprintln!(\"Error: {{error}}\"); std::process::exit(1) }}\n}}\n\
+                 fn cells() -> std::result::Result<(), Box<dyn std::error::Error>> {{\n\
                  solvergrad::config::take_command_line({parameters})?;"
             ),
             None,
