@@ -91,10 +91,7 @@ pub fn run(matches: &ArgMatches) -> Result<(), Failure> {
         }
     };
     // Of what is finished, also where the rest was not to be done.
-    let results = plan.sweep();
-    if let Ok(results) = &results {
-        results.registry()?;
-    }
+    let results = plan.sweep().and_then(|results| results.registry().map(|_| results));
     ended?;
     summary(&results?, plan.folder())
 }

@@ -152,7 +152,8 @@ fn compile(notebook: &Path, path: &Path) -> Result<()> {
     let failed = |problem: String| Error::Program {
         program: format!("solvergrad notebook build {}", notebook.display()),
         problem,
-        cure: "the cells have to compile as a program: see `solvergrad notebook check`",
+        cure: "the cells have to compile as a program (see `solvergrad notebook check`), and the \
+               disk must have room for the program",
     };
     let output = Command::new("solvergrad-kernel")
         .args(["notebook", "build"])

@@ -171,7 +171,7 @@ mod tests {
             total: 6,
             done: 2,
             stopped: 1,
-            failures: vec![("abc".into(), end.clone()), ("abd".into(), end)],
+            failures: vec![("abc".into(), end.clone()), ("abe".into(), end)],
             running: vec!["d".into()],
             seconds: Some(2.0),
             best: Some(("e".into(), 2, 0.25)),
@@ -189,7 +189,7 @@ mod tests {
         let html = board("x", &progress, &text);
         assert!(
             html.contains("abc and 1 more failed: exit status: 1: &lt;b&gt;no")
-                && html.contains("abc abd")
+                && html.contains("abc abe")
                 && html.contains("<polyline")
         );
     }
