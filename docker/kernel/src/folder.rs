@@ -47,9 +47,13 @@ impl Folder {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // The cells' process may still be writing its last file.
-        for _ in 0..20 {
-            if std::fs::remove_dir_all(&self.0).is_ok() || !self.0.exists() {
+        // The cells' process may still be writing its last file, and a compiler that has just started
+        // makes the folder anew: gone is what stays away for a while.
+        let mut away = 0;
+        for _ in 0..40 {
+            let _ = std::fs::remove_dir_all(&self.0);
+            away = if self.0.exists() { 0 } else { away + 1 };
+            if away == 6 {
                 return;
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
