@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::sync::OnceLock;
 
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
@@ -48,6 +48,42 @@ fn chosen(wanted: &str, available: impl Fn() -> bool) -> std::result::Result<Dev
 /// Whether tensors can live on a GPU.
 pub fn cuda_available() -> bool {
     opened() && Cuda::is_available()
+}
+
+/// Calls libtorch's elementwise functions once, by one thread. Some of them choose their code in their
+/// first call; where two threads make it at once, one may take code of less accuracy for it, and a run
+/// then differs from its repetition by 1e-5 of the first loss.
+pub(crate) fn settle_mathematics() {
+    static SETTLED: OnceLock<()> = OnceLock::new();
+    SETTLED.get_or_init(|| {
+        for kind in [Kind::Float, Kind::Double] {
+            let x = Tensor::full([64], 0.5, (kind, Device::Cpu));
+            let _ = [
+                x.exp(),
+                x.expm1(),
+                x.log(),
+                x.log1p(),
+                x.log2(),
+                x.log10(),
+                x.sqrt(),
+                x.sin(),
+                x.cos(),
+                x.tan(),
+                x.asin(),
+                x.acos(),
+                x.atan(),
+                x.sinh(),
+                x.cosh(),
+                x.tanh(),
+                x.erf(),
+                x.erfc(),
+                x.erfinv(),
+                x.lgamma(),
+                x.sigmoid(),
+                x.softmax(-1, None),
+            ];
+        }
+    });
 }
 
 // Programs link only the CPU part of libtorch. Its CUDA part registers itself when opened, so one

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use tch::nn;
 
 use crate::data::Batches;
+use crate::device::settle_mathematics;
 use crate::gradient::derive_seed;
 use crate::record::Row;
 use crate::{Error, Result};
@@ -117,6 +118,7 @@ impl Training {
         mut evaluate: impl FnMut(&V::Batch, Step) -> Result<E>,
     ) -> Result<Vec<Row>> {
         self.check(train, tests)?;
+        settle_mathematics();
         let path = self.folder.as_ref().map(|folder| folder.join("checkpoint.safetensors"));
         let identity = self.identity(train, tests);
         let found = match &path {
