@@ -50,9 +50,9 @@ pub fn cuda_available() -> bool {
     opened() && Cuda::is_available()
 }
 
-/// Calls libtorch's elementwise functions once, by one thread. Some of them choose their code in their
-/// first call; where two threads make it at once, one may take code of less accuracy for it, and a run
-/// then differs from its repetition by 1e-5 of the first loss.
+/// Calls libtorch's elementwise functions once, by one thread. Without it the first loss of a busy process
+/// was sometimes another one, by 1e-5 of it: presumably where two threads made the first call of a function
+/// that chooses its code there.
 pub(crate) fn settle_mathematics() {
     static SETTLED: OnceLock<()> = OnceLock::new();
     SETTLED.get_or_init(|| {

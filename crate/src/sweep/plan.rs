@@ -89,7 +89,11 @@ impl Plan {
             if self.is_finished(run) {
                 continue;
             }
-            for end in ["done.json", "failed.json"] {
+            // Not the end of a run that another process has just done.
+            let stopped = finished(&folder).is_some_and(|end| end.status == RunStatus::Stopped);
+            let ends: &[&str] =
+                if stopped { &["done.json", "failed.json"] } else { &["failed.json"] };
+            for end in ends {
                 match fs::remove_file(folder.join(end)) {
                     Err(error) if error.kind() != ErrorKind::NotFound => {
                         return Err(Error::io("remove", folder.join(end))(error));
